@@ -1,0 +1,29 @@
+#include "kernels/timing.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+namespace offramp {
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Timing measure(const std::function<void()>& body, const TimingOptions& options) {
+  for (int i = 0; i < options.warm_up; ++i) body();
+  std::vector<double> us;
+  const double start = now_seconds();
+  for (i64 run = 0; run < options.max_runs; ++run) {
+    if (run >= options.min_runs && now_seconds() - start >= options.min_seconds) break;
+    const double before = now_seconds();
+    body();
+    us.push_back((now_seconds() - before) * 1e6);
+  }
+  std::sort(us.begin(), us.end());
+  const auto quantile = [&](double q) { return us.empty() ? 0.0 : us[size_t(q * double(us.size() - 1) + 0.5)]; };
+  return {.median_us = quantile(0.5), .p10_us = quantile(0.1), .p90_us = quantile(0.9), .min_us = quantile(0),
+          .runs = i64(us.size())};
+}
+
+}  // namespace offramp

@@ -1,0 +1,68 @@
+// A typed n-dimensional array: a view (shape, strides, offset) of shared storage. Copying shares; clone() copies.
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+#include "tensor/storage.h"
+
+namespace offramp {
+
+class Tensor {
+ public:
+  Tensor() = default;  // undefined: no storage, defined() is false
+
+  // Contents of empty() are undefined. A meta tensor has unique addresses but no memory behind them: it can be
+  // passed to a dry recorder, never read.
+  static Tensor empty(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
+  static Tensor zeros(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
+  static Tensor full(Shape shape, double value, DType dtype = DType::f32);
+  template <class T>
+  static Tensor from(std::span<const T> values, Shape shape);  // copies; throws when the counts differ
+
+  bool defined() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  i64 rank() const { return shape_.rank(); }
+  i64 extent(i64 i) const { return shape_[i]; }
+  i64 count() const { return shape_.count(); }
+  const std::vector<i64>& strides() const { return strides_; }  // in elements
+  DType dtype() const { return dtype_; }
+  Device device() const;
+  bool is_contiguous() const;  // row-major without gaps
+
+  // First element. Throws Error when T is not the dtype. data() of a meta tensor is an address, not memory.
+  template <class T>
+  T* data();
+  template <class T>
+  const T* data() const;
+  // Contiguous elements as a span; throws Error when not contiguous.
+  template <class T>
+  std::span<T> values();
+  template <class T>
+  std::span<const T> values() const;
+  double item() const;  // the single element of a one-element tensor, any dtype
+
+  // Views: same storage. Each throws Error when the request does not fit.
+  Tensor reshape(Shape shape) const;                       // contiguous only; one extent may be -1
+  Tensor slice(i64 axis, i64 begin, i64 length) const;
+  Tensor permute(std::vector<i64> axes) const;
+  bool shares_storage(const Tensor& other) const { return storage_ && storage_ == other.storage_; }
+
+  Tensor contiguous() const;      // itself when contiguous, else a copy
+  Tensor clone() const;           // a contiguous copy
+  Tensor to(DType dtype) const;   // a converted copy (itself when the dtype agrees)
+  void copy_from(const Tensor& source);  // same shape and dtype; any strides on either side
+  void fill(double value);
+  void add_(const Tensor& source);       // this += source; same shape, floating point; any strides
+
+ private:
+  Shape shape_;
+  std::vector<i64> strides_;
+  DType dtype_ = DType::f32;
+  i64 offset_ = 0;  // in elements
+  std::shared_ptr<Storage> storage_;
+};
+
+}  // namespace offramp
