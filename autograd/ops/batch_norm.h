@@ -1,0 +1,31 @@
+// Batch normalisation over the last axis, with the activation behind it fused.
+// Source: Ioffe & Szegedy 2015.
+#pragma once
+#include "autograd/variable.h"
+
+namespace offramp::ops {
+
+struct BatchNormOptions {
+  double eps = 1e-5;
+  Act act = Act::none;
+};
+
+struct BatchStatistics {
+  Tensor mean, var;  // [c], var biased
+  i64 rows = 0;      // values per channel behind them
+};
+
+//   x [...,c]   gamma, beta [c]   result like x: act((x - mean) / sqrt(var + eps) * gamma + beta)
+// Statistics of this batch; `statistics` (may be null) receives them.
+Variable batch_norm_train(Exec& exec, const Variable& x, const Variable& gamma, const Variable& beta,
+                          const BatchNormOptions& options = {}, BatchStatistics* statistics = nullptr);
+
+// The same with given statistics mean, var [c], constants for the gradient.
+Variable batch_norm(Exec& exec, const Variable& x, const Variable& gamma, const Variable& beta,
+                    const Tensor& mean, const Tensor& var, const BatchNormOptions& options = {});
+
+// running = (1 - momentum) * running + momentum * batch, in place; the variance enters unbiased
+// (rows/(rows-1)). Does nothing on meta tensors.
+void update_running(Tensor mean, Tensor var, const BatchStatistics& batch, double momentum);
+
+}  // namespace offramp::ops
