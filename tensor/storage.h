@@ -11,8 +11,9 @@ enum class Device : u8 { cpu, meta };
 
 class Storage {
  public:
-  // cpu: memory, reused from a process-wide cache of freed blocks (a training step repeats its sizes), contents
-  // undefined. meta: a unique address range that must never be dereferenced. Throws Error when memory is short.
+  // cpu: memory, reused from a process-wide cache of freed blocks (a training step repeats its sizes),
+  // contents undefined. meta: a unique address range that must never be dereferenced. Throws Error when
+  // memory is short.
   static std::shared_ptr<Storage> allocate(i64 bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;

@@ -1,5 +1,7 @@
-// A typed n-dimensional array: a view (shape, strides, offset) of shared storage. Copying shares; clone() copies.
+// A typed n-dimensional array: a view (shape, strides, offset) of shared storage. Copying shares; clone()
+// copies.
 #pragma once
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <vector>
@@ -14,8 +16,8 @@ class Tensor {
  public:
   Tensor() = default;  // undefined: no storage, defined() is false
 
-  // Contents of empty() are undefined. A meta tensor has unique addresses but no memory behind them: it can be
-  // passed to a dry recorder, never read.
+  // Contents of empty() are undefined. A meta tensor has unique addresses but no memory behind them: it can
+  // be passed to a dry recorder, never read.
   static Tensor empty(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
   static Tensor zeros(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
   static Tensor full(Shape shape, double value, DType dtype = DType::f32);
@@ -45,17 +47,20 @@ class Tensor {
   double item() const;  // the single element of a one-element tensor, any dtype
 
   // Views: same storage. Each throws Error when the request does not fit.
-  Tensor reshape(Shape shape) const;                       // contiguous only; one extent may be -1
+  Tensor reshape(const Shape& shape) const;                  // contiguous only
+  Tensor reshape(std::initializer_list<i64> extents) const;  // the same; one extent may be -1
   Tensor slice(i64 axis, i64 begin, i64 length) const;
   Tensor permute(std::vector<i64> axes) const;
   bool shares_storage(const Tensor& other) const { return storage_ && storage_ == other.storage_; }
 
-  Tensor contiguous() const;      // itself when contiguous, else a copy
-  Tensor clone() const;           // a contiguous copy
-  Tensor to(DType dtype) const;   // a converted copy (itself when the dtype agrees)
+  Tensor contiguous() const;  // itself when contiguous, else a copy
+  Tensor clone() const;       // a contiguous copy
+  // A converted copy (itself when the dtype agrees). To integers: truncated, saturated, NaN becomes 0.
+  Tensor to(DType dtype) const;
+  // Writing into a meta tensor does nothing; reading one throws.
   void copy_from(const Tensor& source);  // same shape and dtype; any strides on either side
   void fill(double value);
-  void add_(const Tensor& source);       // this += source; same shape, floating point; any strides
+  void add_(const Tensor& source);  // this += source; same shape, floating point; any strides
 
  private:
   Shape shape_;
