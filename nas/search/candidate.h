@@ -1,0 +1,48 @@
+// A candidate's way through the search: proposed, evaluated, kept. Failure is its own kind of answer, never a
+// bad score.
+#pragma once
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "nas/search/genes.h"
+
+namespace offramp::nas {
+
+struct Scored {
+  std::vector<double> objectives;  // minimised; as many for every candidate of a search
+  double violation = 0;            // 0: feasible; else by how much constraints are missed, in any one unit
+  friend bool operator==(const Scored&, const Scored&) = default;
+};
+struct Failed {
+  std::string reason;
+  friend bool operator==(const Failed&, const Failed&) = default;
+};
+using Outcome = std::variant<Scored, Failed>;
+
+struct Proposal {
+  i64 id = 0;  // order of proposal, from 0
+  i64 generation = 0;
+  Genotype genotype;         // canonical
+  std::string origin;        // seed, random, variation
+  std::vector<i64> parents;  // ids
+  friend bool operator==(const Proposal&, const Proposal&) = default;
+};
+
+struct Evaluation {
+  i64 id;
+  Outcome outcome;
+};
+
+struct Candidate {
+  Proposal proposal;
+  Outcome outcome;
+};
+
+// Objectives of a candidate that may enter a front: scored and feasible; else null.
+inline const std::vector<double>* feasible_objectives(const Outcome& outcome) {
+  const Scored* scored = std::get_if<Scored>(&outcome);
+  return scored && scored->violation <= 0 ? &scored->objectives : nullptr;
+}
+
+}  // namespace offramp::nas

@@ -1,0 +1,50 @@
+// Rows of a study's archive as plain values.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "nas/search/genes.h"
+#include "nas/thresholds/exit_table.h"
+
+namespace offramp::nas {
+
+struct CandidateRecord {
+  enum class State { scored, failed };
+  i64 id = 0;  // order of proposal
+  i64 generation = 0;
+  Genotype genotype;         // canonical
+  std::string origin;        // seed, random, variation
+  std::vector<i64> parents;  // ids
+  std::string weights;       // where its weights came from: supernet, scratch, ...
+  State state = State::scored;
+  std::string reason;  // why it failed
+
+  // As scored; zero or empty when failed.
+  std::vector<double> objectives;  // what the sampler was told
+  double violation = 0;
+  double accuracy_tune = 0;  // 0..1
+  double avg_macs = 0;
+  i64 full_macs = 0, params = 0;
+  std::vector<double> exit_shares;      // per enabled exit, the final one included
+  std::vector<double> exit_accuracies;  // of each exit over all samples, same order
+  Thresholds thresholds;                // per enabled early exit
+  double seconds = 0;
+};
+
+struct GenerationRecord {
+  i64 generation = 0;
+  double hypervolume = 0;
+  i64 front_size = 0;
+  i64 evaluations = 0;  // in all, up to and including this generation
+  i64 failures = 0;
+  double best_at_target = 0;  // accuracy of the best candidate under the target; NaN: none, or no target
+  double seconds = 0;         // spent on this generation
+};
+
+struct EventRecord {
+  double unix_seconds = 0;
+  std::string kind;  // start, resume, interrupt, candidate-failed, ...
+  std::string text;
+};
+
+}  // namespace offramp::nas

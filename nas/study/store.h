@@ -1,0 +1,56 @@
+// archive.sqlite: everything a search has evaluated, safe against being killed at any instruction. One
+// writer; readers may look on at any time.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nas/study/records.h"
+
+namespace offramp::nas {
+
+class Store {
+ public:
+  static constexpr int kVersion = 1;  // of the tables; another version is refused
+
+  enum class Access { read, write };
+
+  // A new archive. Throws Error when the file holds a study already, the folder cannot be written, or another
+  // process writes here.
+  static Store create(const std::string& path);
+  // An archive that exists. Throws Error(input) when it is missing, damaged, of another version or not an
+  // archive at all, Error(failed) when it is to be written but another process does already.
+  static Store open(const std::string& path, Access access);
+
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+  ~Store();  // closes; a file that was written is left as one file, without its log, where possible
+
+  // Everything below throws Error(input) when the file turns out damaged, Error(failed) when it cannot be
+  // written. Each write is committed when it returns.
+
+  // Study: configuration text, seed, ... by key.
+  void set_meta(const std::string& key, const std::string& value);
+  std::optional<std::string> meta(const std::string& key) const;
+
+  // Throws Error when the id or the genotype is there already.
+  void add(const CandidateRecord& candidate);
+  std::optional<CandidateRecord> find(const Genotype& genotype) const;  // canonical
+  std::optional<CandidateRecord> candidate(i64 id) const;
+  std::vector<CandidateRecord> candidates() const;  // by id
+  i64 candidate_count() const;
+
+  void set(const GenerationRecord& generation);  // replaces what the generation had
+  std::vector<GenerationRecord> generations() const;
+
+  void add_event(const std::string& kind, const std::string& text);  // stamped with the time of day
+  std::vector<EventRecord> events() const;
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace offramp::nas

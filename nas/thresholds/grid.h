@@ -1,0 +1,16 @@
+// Thresholds worth trying: between observed confidences, as floats, so that a choice made offline is the
+// choice made at run time, sample by sample.
+#pragma once
+#include <vector>
+
+#include "nas/thresholds/exit_table.h"
+
+namespace offramp::nas {
+
+// For early exit `exit`, ascending: first the threshold at which everybody leaves (0, or the lowest float
+// when some confidence is negative), then cuts between neighbouring distinct confidences (above the lower,
+// not above the upper). limit = 0: every cut; else at most `limit` values in all, at evenly spaced quantiles
+// of the samples. "Nobody leaves" is not among them: that is an exit that is off.
+std::vector<float> threshold_grid(const ExitTable& table, i64 exit, i64 limit);
+
+}  // namespace offramp::nas

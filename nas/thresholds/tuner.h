@@ -1,0 +1,38 @@
+// Picks thresholds on cached confidences.
+#pragma once
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "nas/thresholds/curve.h"
+
+namespace offramp::nas {
+
+struct TuneOptions {
+  std::optional<i64> target_macs;  // average per sample
+  double tolerance = 0.0025;       // without a target: accuracy that may be given up for fewer MACs
+  i64 quantiles = 0;               // as in accuracy_cost_curve
+};
+
+// With a target: the best accuracy whose average MACs are <= target, else the cheapest point of all.
+// Without: the cheapest point whose accuracy is within `tolerance` of the best.
+// Ties: higher accuracy, then fewer MACs, then larger thresholds. `curve` must not be empty.
+const CurvePoint& pick(std::span<const CurvePoint> curve, i64 samples, const TuneOptions& options);
+// The same over accuracy_cost_curve.
+CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options = {});
+
+// The point of a curve farthest above the line between its ends, both axes scaled to [0,1]; ties: fewer MACs.
+const CurvePoint& curve_knee(std::span<const CurvePoint> curve);
+
+// One exit at a time over the same grid, the others fixed, until nothing improves; from every exit off and
+// from each exit alone taking everybody. Not exact, any number of exits. Same goal and ties as pick.
+CurvePoint coordinate_search(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options = {});
+
+// The published tuner: every combination of {0.1, 0.2, off} except all off, score = accuracy [%] minus
+// 0.1 x |average MACs - target| / target [%], two-sided. Early exits whose bit in `enabled` is false stay
+// off. Ties: fewer MACs, then larger thresholds. Throws Error when no early exit is enabled, or target_macs
+// is not > 0. Source: AEBNAS (arXiv 2512.10671).
+CurvePoint tune_aebnas(const ExitTable& table, const ExitCosts& costs, const std::vector<bool>& enabled,
+                       double target_macs);
+
+}  // namespace offramp::nas
