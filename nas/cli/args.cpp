@@ -1,0 +1,340 @@
+#include "nas/cli/args.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <functional>
+#include <thread>
+
+#include "kernels/error.h"
+#include "kernels/nearest.h"
+
+namespace offramp::cli {
+namespace {
+
+// "--count" of "-n,--count N": the name used in messages and look-ups.
+std::string flag_of(const std::string& names) {
+  const std::string bare = names.substr(0, names.find(' '));
+  const size_t at = bare.find("--");
+  return at == std::string::npos ? bare : bare.substr(at);
+}
+
+void require_choice(const std::string& text, const std::string& flag,
+                    const std::vector<std::string>& allowed) {
+  if (std::find(allowed.begin(), allowed.end(), text) == allowed.end())
+    throw usage_error(flag + ": unknown value '" + text + "'" + did_you_mean(text, allowed));
+}
+
+}  // namespace
+
+struct Args::Impl {
+  struct Entry {
+    std::string shown;  // "-n,--count N"
+    std::string help;
+    bool positional = false, required = false;
+    std::string name;  // without the placeholder
+    CLI::Option* option = nullptr;
+    std::function<void(const std::vector<std::string>&)> take;  // called with what was given, in order
+  };
+
+  Console& console;
+  std::string path, summary;
+  std::vector<std::string> examples;
+  CLI::App app;
+  std::vector<std::unique_ptr<Entry>> entries;
+  bool help = false, json = false, quiet = false;
+  int verbose = 0;
+  std::string color = "auto";
+
+  explicit Impl(Console& c) : console(c) {}
+
+  Entry& add(const std::string& shown, const std::string& help_text, bool repeats,
+             std::function<void(const std::vector<std::string>&)> take) {
+    auto entry = std::make_unique<Entry>();
+    entry->shown = shown;
+    entry->help = help_text;
+    entry->name = shown.substr(0, shown.find(' '));
+    entry->positional = shown[0] != '-';
+    entry->take = std::move(take);
+    entry->option = app.add_option(entry->name, [](const CLI::results_t&) { return true; });
+    entry->option->expected(1)->allow_extra_args(false);
+    entry->option->multi_option_policy(repeats ? CLI::MultiOptionPolicy::TakeAll
+                                               : CLI::MultiOptionPolicy::TakeLast);
+    entries.push_back(std::move(entry));
+    return *entries.back();
+  }
+  // A converter of the last value given.
+  template <class F>
+  Entry& add_single(const std::string& shown, const std::string& help_text, F convert) {
+    return add(shown, help_text, false,
+               [convert](const std::vector<std::string>& given) { convert(given.back()); });
+  }
+
+  std::vector<std::string> long_names() const {
+    std::vector<std::string> names{"--json", "--quiet", "--verbose", "--color", "--help"};
+    for (const auto& e : entries)
+      if (!e->positional) names.push_back(flag_of(e->name));
+    return names;
+  }
+
+  [[noreturn]] void refuse(const std::vector<std::string>& extras) const {
+    for (const std::string& word : extras)
+      if (word.size() > 1 && word[0] == '-') {
+        const std::string flag = word.substr(0, word.find('='));
+        const std::string close = flag.rfind("--", 0) == 0 ? nearest(flag, long_names()) : "";
+        throw usage_error("unknown flag '" + flag + "'" +
+                          (close.empty() ? "; 'offramp " + path + " --help' lists them"
+                                         : "; did you mean '" + close + "'?"));
+      }
+    throw usage_error("unexpected argument '" + extras.front() + "'; 'offramp " + path +
+                      " --help' shows the usage");
+  }
+
+  std::string help_text() const {
+    std::string out = "offramp " + path + " - " + summary + "\n\nexamples:\n";
+    for (const std::string& e : examples) out += "  " + e + "\n";
+    out += "\nusage: offramp " + path;
+    for (const auto& e : entries)
+      if (e->positional) out += e->required ? " " + e->shown : " [" + e->shown + "]";
+    out += " [flags]\n";
+    size_t width = 0;
+    for (const auto& e : entries) width = std::max(width, e->shown.size());
+    for (const auto& e : entries)
+      out += "  " + e->shown + std::string(width - e->shown.size() + 2, ' ') + e->help +
+             (e->required && !e->positional ? " (required)" : "") + "\n";
+    return out + "common: --json  -q,--quiet  -v,--verbose  --color auto|always|never  --help\n";
+  }
+};
+
+Args::Args(Console& console, std::string path, std::string summary, std::vector<std::string> examples)
+    : impl_(std::make_unique<Impl>(console)) {
+  impl_->path = std::move(path);
+  impl_->summary = std::move(summary);
+  impl_->examples = std::move(examples);
+  CLI::App& app = impl_->app;
+  app.set_help_flag();
+  app.allow_extras();
+  app.add_flag("-h,--help", impl_->help);
+  app.add_flag("--json", impl_->json);
+  app.add_flag("-q,--quiet", impl_->quiet);
+  app.add_flag("-v,--verbose", impl_->verbose);
+  app.add_option("--color", impl_->color)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+Args::~Args() = default;
+
+Args& Args::word(const std::string& name, std::string& value, const std::string& help, bool required) {
+  impl_->add_single(name, help, [&value](const std::string& text) { value = text; }).required = required;
+  return *this;
+}
+Args& Args::words(const std::string& name, std::vector<std::string>& values, const std::string& help) {
+  auto& entry =
+      impl_->add(name, help, true, [&values](const std::vector<std::string>& given) { values = given; });
+  entry.required = true;
+  entry.shown += "...";
+  entry.option->expected(1, 1 << 20);
+  return *this;
+}
+
+Args& Args::flag(const std::string& name, bool& value, const std::string& help) {
+  auto entry = std::make_unique<Impl::Entry>();
+  entry->shown = entry->name = name;
+  entry->help = help;
+  entry->option = impl_->app.add_flag(name, value);
+  impl_->entries.push_back(std::move(entry));
+  return *this;
+}
+Args& Args::option(const std::string& names, std::string& value, const std::string& help) {
+  impl_->add_single(names, help, [&value](const std::string& text) { value = text; });
+  return *this;
+}
+Args& Args::option(const std::string& names, double& value, const std::string& help) {
+  impl_->add_single(names, help, [&value, flag = flag_of(names)](const std::string& text) {
+    value = parse_number(text, flag);
+  });
+  return *this;
+}
+Args& Args::option(const std::string& names, u64& value, const std::string& help) {
+  impl_->add_single(names, help, [&value, flag = flag_of(names)](const std::string& text) {
+    value = parse_seed(text, flag);
+  });
+  return *this;
+}
+Args& Args::option(const std::string& names, i64& value, const std::string& help, i64 low, i64 high) {
+  impl_->add_single(names, help, [&value, flag = flag_of(names), low, high](const std::string& text) {
+    value = parse_count(text, flag, low, high);
+  });
+  return *this;
+}
+Args& Args::option(const std::string& names, std::optional<i64>& value, const std::string& help, i64 low,
+                   i64 high) {
+  impl_->add_single(names, help, [&value, flag = flag_of(names), low, high](const std::string& text) {
+    value = parse_count(text, flag, low, high);
+  });
+  return *this;
+}
+Args& Args::choice(const std::string& names, std::string& value, std::vector<std::string> allowed,
+                   const std::string& help) {
+  impl_->add_single(names, help,
+                    [&value, flag = flag_of(names), allowed = std::move(allowed)](const std::string& text) {
+                      require_choice(text, flag, allowed);
+                      value = text;
+                    });
+  return *this;
+}
+Args& Args::repeated(const std::string& names, std::vector<std::string>& values, const std::string& help) {
+  impl_->add(names, help, true, [&values](const std::vector<std::string>& given) { values = given; });
+  return *this;
+}
+
+Args& Args::threads(int& value) {
+  value = std::max(1, int(std::thread::hardware_concurrency()));
+  impl_->add_single(
+      "--threads N", "worker threads; the result does not depend on it (default: all cores)",
+      [&value](const std::string& text) { value = int(parse_count(text, "--threads", 1, 1024)); });
+  return *this;
+}
+Args& Args::seed(u64& value) { return option("--seed S", value, "seed of everything random"); }
+Args& Args::device(std::string& value) {
+  value = "cpu";
+  impl_->add_single("--device D", "cpu", [&value](const std::string& text) {
+    if (text == "cuda" || text.rfind("cuda:", 0) == 0)
+      throw usage_error("--device " + text + ": this build has no CUDA; use --device cpu");
+    require_choice(text, "--device", {"cpu", "cuda"});
+    value = text;
+  });
+  return *this;
+}
+Args& Args::data_dir(std::string& value) {
+  return option("--data-dir DIR", value, "look for data here first, then in the usual places");
+}
+Args& Args::required(const std::string& flag) {
+  for (auto& e : impl_->entries)
+    if (flag_of(e->name) == flag) e->required = true;
+  return *this;
+}
+
+bool Args::given(const std::string& flag) const {
+  for (const auto& e : impl_->entries)
+    if (flag_of(e->name) == flag) return e->option->count() > 0;
+  return false;
+}
+
+bool Args::parse(const Words& words) {
+  Impl& impl = *impl_;
+  Words reversed(words.rbegin(), words.rend());  // what CLI11 asks for
+  try {
+    impl.app.parse(reversed);
+  } catch (const CLI::ArgumentMismatch& e) {
+    const std::string text = e.what();
+    throw usage_error(text.substr(0, text.find(':')) + " needs a value");
+  } catch (const CLI::ParseError& e) {
+    throw usage_error(e.what());
+  }
+  if (impl.help) {
+    impl.console.print(impl.help_text());
+    return false;
+  }
+  if (const auto extras = impl.app.remaining(); !extras.empty()) impl.refuse(extras);
+  require_choice(impl.color, "--color", {"auto", "always", "never"});
+  impl.console.options = {impl.json, impl.quiet, impl.verbose, impl.color};
+  for (const auto& e : impl.entries) {
+    if (e->option->count() == 0) {
+      if (e->required) throw usage_error("missing " + e->shown + ": " + e->help);
+    } else if (e->take) {
+      e->take(e->option->results());
+    }
+  }
+  return true;
+}
+
+i64 parse_count(std::string_view text, const std::string& what, i64 low, i64 high) {
+  auto bad = [&](const std::string& wanted) {
+    return usage_error(what + ": '" + std::string(text) + "' is not " + wanted);
+  };
+  double unit = 1;
+  std::string_view digits = text;
+  if (!digits.empty()) {
+    switch (digits.back()) {
+      case 'k':
+      case 'K':
+        unit = 1e3;
+        break;
+      case 'M':
+        unit = 1e6;
+        break;
+      case 'G':
+        unit = 1e9;
+        break;
+      default:
+        break;
+    }
+    if (unit > 1) digits.remove_suffix(1);
+  }
+  i64 whole = 0;
+  const char* const end = digits.data() + digits.size();
+  if (unit == 1) {
+    const auto [stop, failure] = std::from_chars(digits.data(), end, whole);
+    if (digits.empty() || failure == std::errc::invalid_argument || stop != end)
+      throw bad("a whole number (k, M or G may follow)");
+    if (failure != std::errc{}) throw bad("in range");
+  } else {
+    double value = 0;
+    const auto [stop, failure] = std::from_chars(digits.data(), end, value, std::chars_format::fixed);
+    // 1.1 * 1e6 is not exactly 1100000 in binary: the nearest whole number counts.
+    const double scaled = value * unit, rounded = std::round(scaled);
+    if (digits.empty() || failure != std::errc{} || stop != end || !(std::fabs(scaled) < 1e18) ||
+        std::fabs(scaled - rounded) > 1e-6)
+      throw bad("a whole number (k, M or G may follow)");
+    whole = i64(rounded);
+  }
+  if (whole < low || whole > high)
+    throw usage_error(what + ": " + std::string(text) + " is outside " + std::to_string(low) + " .. " +
+                      std::to_string(high));
+  return whole;
+}
+
+double parse_number(std::string_view text, const std::string& what) {
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, value);
+  if (text.empty() || failure != std::errc{} || stop != end || !std::isfinite(value))
+    throw usage_error(what + ": '" + std::string(text) + "' is not a finite number");
+  return value;
+}
+
+u64 parse_seed(std::string_view text, const std::string& what) {
+  u64 value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, value);
+  if (text.empty() || failure != std::errc{} || stop != end)
+    throw usage_error(what + ": '" + std::string(text) + "' is not a whole number from 0 to 2^64-1");
+  return value;
+}
+
+std::vector<i64> parse_integers(std::string_view text, const std::string& what) {
+  std::vector<i64> out;
+  size_t begin = 0;
+  while (true) {
+    const size_t comma = text.find(',', begin);
+    std::string_view item = text.substr(begin, comma - begin);
+    while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+    while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
+    i64 value = 0;
+    const auto [stop, failure] = std::from_chars(item.data(), item.data() + item.size(), value);
+    if (item.empty() || failure != std::errc{} || stop != item.data() + item.size())
+      throw usage_error(what + ": '" + std::string(item) +
+                        "' is not a whole number; wanted numbers separated by commas");
+    out.push_back(value);
+    if (comma == std::string_view::npos) return out;
+    begin = comma + 1;
+  }
+}
+
+std::pair<std::string, std::string> split_assignment(const std::string& text, const std::string& flag) {
+  const size_t at = text.find('=');
+  if (at == std::string::npos || at == 0) throw usage_error(flag + ": '" + text + "' is not name=value");
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+}  // namespace offramp::cli

@@ -1,0 +1,71 @@
+// Command-line arguments of one verb. A thin face over CLI11, which is included in args.cpp alone.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/types.h"
+#include "nas/cli/console.h"
+
+namespace offramp::cli {
+
+using Words = std::vector<std::string>;
+
+class Args {
+ public:
+  // `path` is what was typed: "space cost". `examples` are whole command lines, shown first by --help.
+  // Adds --json -q -v --color, stored in console.options, and --help.
+  Args(Console& console, std::string path, std::string summary, std::vector<std::string> examples);
+  ~Args();
+  Args(const Args&) = delete;
+  Args& operator=(const Args&) = delete;
+
+  // Positional words, in order of the calls. `name` in capitals: "SPACE".
+  Args& word(const std::string& name, std::string& value, const std::string& help, bool required = true);
+  Args& words(const std::string& name, std::vector<std::string>& values,
+              const std::string& help);  // one or more
+
+  // `names` is "--seed S" or "-n,--count N": names, then the placeholder. A value may follow a space or '='.
+  // i64 takes k, M, G (17M); values keep their initial content when the flag is absent. Out of range: usage
+  // error.
+  Args& flag(const std::string& name, bool& value, const std::string& help);
+  Args& option(const std::string& names, std::string& value, const std::string& help);
+  Args& option(const std::string& names, double& value, const std::string& help);
+  Args& option(const std::string& names, u64& value, const std::string& help);
+  Args& option(const std::string& names, i64& value, const std::string& help, i64 low = 0,
+               i64 high = i64{1} << 50);
+  Args& option(const std::string& names, std::optional<i64>& value, const std::string& help, i64 low = 0,
+               i64 high = i64{1} << 50);
+  Args& choice(const std::string& names, std::string& value, std::vector<std::string> allowed,
+               const std::string& help);
+  Args& repeated(const std::string& names, std::vector<std::string>& values, const std::string& help);
+
+  // Flags with one meaning everywhere.
+  Args& threads(int& value);                // --threads N, default: all cores
+  Args& seed(u64& value);                   // --seed S
+  Args& device(std::string& value);         // --device cpu|cuda[:i]; cuda is refused by a build without it
+  Args& data_dir(std::string& value);       // --data-dir DIR
+  Args& required(const std::string& flag);  // the option must be given
+
+  // False: help was asked for and printed. Throws Error(usage) naming the word that is wrong and the nearest
+  // one.
+  bool parse(const Words& words);
+  bool given(const std::string& flag) const;  // after parse
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// "17M" -> 17000000, "1.5k" -> 1500. Throws Error(usage) on anything that is not a whole number in range.
+i64 parse_count(std::string_view text, const std::string& what, i64 low = 0, i64 high = i64{1} << 50);
+double parse_number(std::string_view text, const std::string& what);
+u64 parse_seed(std::string_view text, const std::string& what);
+// "3,5,-1" -> {3,5,-1}
+std::vector<i64> parse_integers(std::string_view text, const std::string& what);
+// "name=value", value may be empty
+std::pair<std::string, std::string> split_assignment(const std::string& text, const std::string& flag);
+
+}  // namespace offramp::cli

@@ -1,0 +1,69 @@
+#include <array>
+#include <string>
+
+#include "kernels/error.h"
+#include "kernels/nearest.h"
+#include "nas/cli/verb.h"
+
+namespace offramp::cli {
+namespace {
+
+constexpr auto kVerbs = std::to_array<Verb>({
+    {"version", "what this build is and what it runs on", run_version},
+    {"data", "datasets: list, info, verify, fetch", nullptr},
+    {"space", "search spaces: list, show, count, sample, cost, check", nullptr},
+    {"search", "train a supernet, search, tune thresholds, train and test the chosen networks", nullptr},
+    {"resume", "go on with an interrupted search", nullptr},
+    {"train", "train one architecture", nullptr},
+    {"tune", "choose exit thresholds of a model", nullptr},
+    {"eval", "accuracy, exit shares and MACs of a model", nullptr},
+    {"predict", "classify images", nullptr},
+    {"profile", "time every kernel call of a model", nullptr},
+    {"op", "run one operator, forward and gradients, on .npy arrays", nullptr},
+    {"measure", "build this machine's latency table", nullptr},
+    {"bench", "kernel micro-benchmarks", nullptr},
+    {"export", "write a model in other formats", nullptr},
+    {"report", "an HTML file about a run", nullptr},
+    {"compare", "several runs side by side", nullptr},
+    {"why", "ancestry of a candidate", nullptr},
+});
+
+}  // namespace
+
+std::span<const Verb> verbs() { return kVerbs; }
+
+std::string overview() {
+  std::string out =
+      "offramp - search for early-exit networks, and use them\n\n"
+      "examples:\n"
+      "  offramp search --data fashion-mnist --space small --out run\n"
+      "  offramp predict --model run/chosen.safetensors photo.png\n\n"
+      "verbs:\n";
+  std::string missing;
+  for (const Verb& verb : kVerbs) {
+    if (verb.run)
+      out += "  " + std::string(verb.name) + std::string(10 - verb.name.size(), ' ') +
+             std::string(verb.summary) + "\n";
+    else
+      missing += " " + std::string(verb.name);
+  }
+  if (!missing.empty()) out += "not in this build:" + missing + "\n";
+  return out + "\n'offramp VERB --help' says more about one of them.\n";
+}
+
+void dispatch(Console& console, std::span<const Verb> list, std::string_view of, const Words& words) {
+  const std::string what = of.empty() ? "verb" : "action of " + std::string(of);
+  if (words.empty())
+    throw usage_error("no " + what + " given; 'offramp" + (of.empty() ? "" : " " + std::string(of)) +
+                      " --help' lists them");
+  std::vector<std::string> names;
+  for (const Verb& verb : list) {
+    names.emplace_back(verb.name);
+    if (verb.name != words[0]) continue;
+    if (!verb.run) throw usage_error("'" + words[0] + "' is not in this build");
+    return verb.run(console, Words(words.begin() + 1, words.end()));
+  }
+  throw usage_error("unknown " + what + " '" + words[0] + "'" + did_you_mean(words[0], names));
+}
+
+}  // namespace offramp::cli

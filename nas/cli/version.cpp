@@ -1,0 +1,52 @@
+// offramp version
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "kernels/target.h"
+#include "nas/cli/build_info.h"
+#include "nas/cli/verb.h"
+
+namespace offramp::cli {
+
+void run_version(Console& console, const Words& words) {
+  Args args(console, "version", "what this build is and what it runs on",
+            {"offramp version", "offramp version --json"});
+  if (!args.parse(words)) return;
+
+  const Target in_use = default_target();
+  nlohmann::ordered_json built = nlohmann::ordered_json::array();
+  std::string built_text;
+  for (Target t : built_targets()) {
+    built.push_back(target_name(t));
+    built_text += std::string(target_name(t)) + (cpu_supports(t) ? " " : " (not on this CPU) ");
+  }
+  const unsigned cores = std::thread::hardware_concurrency();
+  if (console.options.json) {
+    nlohmann::ordered_json modules = nlohmann::ordered_json::array();
+    console.print_json({{"version", build_info.version},
+                        {"git_hash", build_info.git_hash},
+                        {"dirty", build_info.dirty},
+                        {"compiler", build_info.compiler},
+                        {"flags", build_info.flags},
+                        {"targets", built},
+                        {"target", target_name(in_use)},
+                        {"target_runs_here", cpu_supports(in_use)},
+                        {"threads_backend", build_info.threads_backend},
+                        {"cores", cores},
+                        {"blas", nullptr},
+                        {"cuda", nullptr},
+                        {"modules", modules}});
+    return;
+  }
+  std::string text = "offramp " + std::string(build_info.version) + " (" + build_info.git_hash +
+                     (build_info.dirty ? ", dirty" : "") + ")\n";
+  text += "compiler  " + std::string(build_info.compiler) + "; " + build_info.flags + "\n";
+  text += "targets   " + built_text + "\n";
+  text += "in use    " + std::string(target_name(in_use)) +
+          (cpu_supports(in_use) ? "" : " (not on this CPU: plans only)") + "\n";
+  text += "threads   " + std::string(build_info.threads_backend) + ", " + std::to_string(cores) + " cores\n";
+  text += "blas      none\ncuda      none\nmodules   none\n";
+  console.print(text);
+}
+
+}  // namespace offramp::cli
