@@ -165,6 +165,17 @@ std::span<T> Tensor::values() {
   return {const_cast<T*>(view.data()), view.size()};
 }
 
+std::span<const std::byte> Tensor::bytes() const {
+  if (!defined()) refuse("bytes asked of an undefined tensor");
+  return with_type(
+      dtype_, [&](auto* type) { return std::as_bytes(values<std::remove_pointer_t<decltype(type)>>()); });
+}
+
+std::span<std::byte> Tensor::bytes() {
+  const auto view = std::as_const(*this).bytes();
+  return {const_cast<std::byte*>(view.data()), view.size()};
+}
+
 double Tensor::item() const {
   if (!defined() || count() != 1 || device() == Device::meta)
     refuse("item() wants a tensor of one element in memory, got " +

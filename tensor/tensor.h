@@ -1,6 +1,7 @@
 // A typed n-dimensional array: a view (shape, strides, offset) of shared storage. Copying shares; clone()
 // copies.
 #pragma once
+#include <cstddef>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -44,6 +45,9 @@ class Tensor {
   std::span<T> values();
   template <class T>
   std::span<const T> values() const;
+  // The same as raw memory, for files.
+  std::span<std::byte> bytes();
+  std::span<const std::byte> bytes() const;
   double item() const;  // the single element of a one-element tensor, any dtype
 
   // Views: same storage. Each throws Error when the request does not fit.

@@ -13,21 +13,12 @@
 #include "kernels/error.h"
 #include "kernels/rng.h"
 #include "tests/support/compare.h"
+#include "tests/support/error_kind.h"
 
 namespace offramp {
 namespace {
 
-template <class F>
-Error::Kind kind_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(std::string(e.what()).find('\n'), std::string::npos);
-    return e.kind();
-  }
-  ADD_FAILURE() << "no Error thrown";
-  return Error::Kind::verification;
-}
+using testing::kind_of;
 
 Tensor iota(Shape shape) {
   Tensor t = Tensor::empty(std::move(shape));
