@@ -10,21 +10,23 @@ struct DepthwiseDims {
   friend constexpr bool operator==(const DepthwiseDims&, const DepthwiseDims&) = default;
 };
 
-// y = act(depthwise(x, w) + bias). Weights [c][kernel][kernel] through WeightView (to_next_out = next channel).
+// y = act(depthwise(x, w) + bias). Weights [c][kernel][kernel] through WeightView (to_next_out = next
+// channel).
 template <class T>
 struct DepthwiseCallT {
   DepthwiseDims dims;
   i64 out_h, out_w;
-  const T* x;                 // [n,h,w,c]
+  const T* x;  // [n,h,w,c]
   WeightViewT<T> w;
   const T* packed = nullptr;  // depthwise_pack's result, or null
   const T* bias = nullptr;    // [c] or null
   Act act = Act::none;
-  T* y;                       // [n,out_h,out_w,c], overwritten
+  T* y;  // [n,out_h,out_w,c], overwritten
 };
 using DepthwiseCall = DepthwiseCallT<float>;
 
-// Gradients of the plain convolution; wanted outputs are non-null and overwritten; gw dense [c][kernel][kernel].
+// Gradients of the plain convolution; wanted outputs are non-null and overwritten; gw dense
+// [c][kernel][kernel].
 template <class T>
 struct DepthwiseGradCallT {
   DepthwiseDims dims;

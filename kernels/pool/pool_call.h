@@ -7,7 +7,7 @@ namespace offramp::kernels {
 enum class PoolKind : u8 { max, avg };  // avg: padded zeros are not counted in the divisor
 
 struct PoolDims {
-  i64 n, h, w, c;  // NHWC
+  i64 n, h, w, c;               // NHWC
   i64 kernel, stride, pad = 0;  // pad <= kernel/2
   PoolKind kind;
   friend constexpr bool operator==(const PoolDims&, const PoolDims&) = default;

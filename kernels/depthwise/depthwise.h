@@ -1,0 +1,86 @@
+// Depthwise 2-D convolution (cross-correlation), one kernel x kernel filter per channel, and its gradients.
+//   x, gx [n,h,w,c]   w, gw [c,kernel,kernel]   y, gy [n,oh,ow,c], oh/ow = depthwise_out(d)
+// Source: Dumoulin & Visin 2016, relationship 6 (output size); Chollet 2017 (depthwise separable
+// convolution). An output adds its taps in row-major order; taps outside the image are skipped, which depends
+// on the position alone, so a sample has the same bits at any batch size and thread count. double runs the
+// reference.
+#pragma once
+#include <span>
+#include <string_view>
+
+#include "kernels/cost.h"
+#include "kernels/depthwise/depthwise_call.h"
+#include "kernels/exec.h"
+
+namespace offramp::kernels {
+
+constexpr Extent depthwise_out(const DepthwiseDims& d) {
+  return {(d.h + 2 * d.pad - d.kernel) / d.stride + 1, (d.w + 2 * d.pad - d.kernel) / d.stride + 1};
+}
+
+// Dense count: taps outside the image are counted.
+constexpr Cost depthwise_cost(const DepthwiseDims& d) {
+  const auto [oh, ow] = depthwise_out(d);
+  const i64 taps = d.kernel * d.kernel;
+  return {.macs = d.n * oh * ow * d.c * taps,
+          .other_ops = 0,
+          .bytes_read = 4 * (d.n * d.h * d.w * d.c + d.c * taps),
+          .bytes_written = 4 * d.n * oh * ow * d.c};
+}
+constexpr Cost depthwise_input_grad_cost(const DepthwiseDims& d) {
+  const auto [oh, ow] = depthwise_out(d);
+  return {.macs = depthwise_cost(d).macs,
+          .other_ops = 0,
+          .bytes_read = 4 * (d.n * oh * ow * d.c + d.c * d.kernel * d.kernel),
+          .bytes_written = 4 * d.n * d.h * d.w * d.c};
+}
+constexpr Cost depthwise_weight_grad_cost(const DepthwiseDims& d) {
+  const auto [oh, ow] = depthwise_out(d);
+  return {.macs = depthwise_cost(d).macs,
+          .other_ops = 0,
+          .bytes_read = 4 * (d.n * d.h * d.w * d.c + d.n * oh * ow * d.c),
+          .bytes_written = 4 * d.c * d.kernel * d.kernel};
+}
+
+// Throws Error(input) when a dimension is below 1, pad below 0 or the output would be empty.
+void require_depthwise(const DepthwiseDims& d);
+
+void depthwise(Exec& exec, const DepthwiseCall& call);
+void depthwise(Exec& exec, const DepthwiseCallT<double>& call);
+// Each wanted gradient is one kernel call of its own: gx first, then gw.
+void depthwise_grad(Exec& exec, const DepthwiseGradCall& call);
+void depthwise_grad(Exec& exec, const DepthwiseGradCallT<double>& call);
+
+// Weights as the chosen row reads them: [block of channels][tap][channel], the last block filled up with
+// zeros. Size in floats; the same for every n.
+i64 depthwise_packed_floats(const DepthwiseDims& d, Target target);
+void depthwise_pack(const DepthwiseDims& d, Target target, WeightView w, float* packed);
+
+// Rows. A unit is one (sample, block of `block` channels).
+struct DepthwiseRow {
+  std::string_view name;
+  Target target;
+  bool (*accepts)(const DepthwiseDims&);
+  i64 block;
+  void (*run)(const DepthwiseCall&, const float* packed, i64 begin, i64 end);
+};
+struct DepthwiseInputGradRow {
+  std::string_view name;
+  Target target;
+  bool (*accepts)(const DepthwiseDims&);
+  i64 block;
+  void (*run)(const DepthwiseGradCall&, const float* packed, i64 begin, i64 end);
+};
+// A unit is one (group of samples, block of channels); it adds up to `partial` [tap][channel] of its own.
+struct DepthwiseWeightGradRow {
+  std::string_view name;
+  Target target;
+  bool (*accepts)(const DepthwiseDims&);
+  i64 block;
+  void (*run)(const DepthwiseGradCall&, i64 sample_begin, i64 sample_end, i64 channel, float* partial);
+};
+std::span<const DepthwiseRow> depthwise_table();
+std::span<const DepthwiseInputGradRow> depthwise_input_grad_table();
+std::span<const DepthwiseWeightGradRow> depthwise_weight_grad_table();
+
+}  // namespace offramp::kernels
