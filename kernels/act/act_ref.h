@@ -2,7 +2,7 @@
 #pragma once
 #include <cmath>
 
-#include "kernels/types.h"
+#include "kernels/act/act_call.h"
 
 namespace offramp::kernels {
 
@@ -49,6 +49,16 @@ T act_slope(Act act, T x) {
     }
   }
   return one;
+}
+
+template <class T>
+void act_reference(const ActCallT<T>& call, i64 begin, i64 end) {
+  for (i64 i = begin; i < end; ++i) call.y[i] = apply_act(call.dims.act, call.x[i]);
+}
+
+template <class T>
+void act_grad_reference(const ActGradCallT<T>& call, i64 begin, i64 end) {
+  for (i64 i = begin; i < end; ++i) call.gx[i] = call.gy[i] * act_slope(call.dims.act, call.x[i]);
 }
 
 }  // namespace offramp::kernels
