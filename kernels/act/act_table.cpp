@@ -16,16 +16,20 @@ constexpr i64 kGrain = 32768;  // elements a thread claims at once: 128 KB in, 1
 bool any(const ActDims&) { return true; }
 
 constexpr auto kForward = std::to_array<ActRow<ActCall>>({
-    {"act/any/portable", Target::portable, any, act_portable},
+#if defined(__x86_64__)
+  {"act/any/avx512", Target::avx512, any, act_avx512}, {"act/any/avx2", Target::avx2, any, act_avx2},
+#endif
+      {"act/any/portable", Target::portable, any, act_portable},
 });
 constexpr auto kGrad = std::to_array<ActRow<ActGradCall>>({
-    {"act_grad/any/portable", Target::portable, any, act_grad_portable},
+#if defined(__x86_64__)
+  {"act_grad/any/avx512", Target::avx512, any, act_grad_avx512},
+      {"act_grad/any/avx2", Target::avx2, any, act_grad_avx2},
+#endif
+      {"act_grad/any/portable", Target::portable, any, act_grad_portable},
 });
 
 }  // namespace
-
-void act_portable(const ActCall& call, i64 begin, i64 end) { act_reference(call, begin, end); }
-void act_grad_portable(const ActGradCall& call, i64 begin, i64 end) { act_grad_reference(call, begin, end); }
 
 void activate(Exec& exec, const ActCall& call) {
   const auto& row = select_row(kForward, exec.target(), call.dims);

@@ -17,10 +17,18 @@ constexpr i64 kGrain = 32768;  // elements a thread claims at once
 bool any(const BinaryDims&) { return true; }
 
 constexpr auto kForward = std::to_array<BinaryRow<BinaryCall>>({
-    {"binary/any/portable", Target::portable, any, binary_portable},
+#if defined(__x86_64__)
+  {"binary/any/avx512", Target::avx512, any, binary_avx512},
+      {"binary/any/avx2", Target::avx2, any, binary_avx2},
+#endif
+      {"binary/any/portable", Target::portable, any, binary_portable},
 });
 constexpr auto kGrad = std::to_array<BinaryRow<BinaryGradCall>>({
-    {"binary_grad/any/portable", Target::portable, any, binary_grad_portable},
+#if defined(__x86_64__)
+  {"binary_grad/any/avx512", Target::avx512, any, binary_grad_avx512},
+      {"binary_grad/any/avx2", Target::avx2, any, binary_grad_avx2},
+#endif
+      {"binary_grad/any/portable", Target::portable, any, binary_grad_portable},
 });
 
 }  // namespace

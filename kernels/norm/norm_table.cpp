@@ -16,8 +16,14 @@ namespace {
 bool any(const NormAccepts&) { return true; }
 
 constexpr auto kTable = std::to_array<NormRow>({
-    {"norm/any/portable", "norm_train/any/portable", "norm_grad/any/portable", Target::portable, any,
-     norm_apply_portable, norm_statistics_portable, norm_sums_portable, norm_gx_portable},
+#if defined(__x86_64__)
+  {"norm/any/avx512", "norm_train/any/avx512", "norm_grad/any/avx512", Target::avx512, any,
+   norm_apply_avx512, norm_statistics_avx512,  norm_sums_avx512,       norm_gx_avx512},
+      {"norm/any/avx2", "norm_train/any/avx2", "norm_grad/any/avx2", Target::avx2, any,
+       norm_apply_avx2, norm_statistics_avx2,  norm_sums_avx2,       norm_gx_avx2},
+#endif
+      {"norm/any/portable", "norm_train/any/portable", "norm_grad/any/portable", Target::portable, any,
+       norm_apply_portable, norm_statistics_portable,  norm_sums_portable,       norm_gx_portable},
 });
 
 // Rows of one chunk: about 32 KB of x, long enough that the partial sums are few. A function of shape alone.

@@ -15,16 +15,29 @@ namespace {
 constexpr i64 kGrain = 16384;  // elements a thread claims at once; also the chunk of sum_squares
 
 constexpr auto kSgd = std::to_array<UpdateRow<SgdCall>>({
-    {"sgd/any/portable", Target::portable, sgd_reference<float>},
+#if defined(__x86_64__)
+  {"sgd/any/avx512", Target::avx512, sgd_avx512}, {"sgd/any/avx2", Target::avx2, sgd_avx2},
+#endif
+      {"sgd/any/portable", Target::portable, sgd_reference<float>},
 });
 constexpr auto kAdamW = std::to_array<UpdateRow<AdamWCall>>({
-    {"adamw/any/portable", Target::portable, adamw_reference<float>},
+#if defined(__x86_64__)
+  {"adamw/any/avx512", Target::avx512, adamw_avx512}, {"adamw/any/avx2", Target::avx2, adamw_avx2},
+#endif
+      {"adamw/any/portable", Target::portable, adamw_reference<float>},
 });
 constexpr auto kEma = std::to_array<UpdateRow<EmaCall>>({
-    {"ema/any/portable", Target::portable, ema_reference<float>},
+#if defined(__x86_64__)
+  {"ema/any/avx512", Target::avx512, ema_avx512}, {"ema/any/avx2", Target::avx2, ema_avx2},
+#endif
+      {"ema/any/portable", Target::portable, ema_reference<float>},
 });
 constexpr auto kSumSquares = std::to_array<SumSquaresRow>({
-    {"sum_squares/any/portable", Target::portable, sum_squares_reference<float>},
+#if defined(__x86_64__)
+  {"sum_squares/any/avx512", Target::avx512, sum_squares_avx512},
+      {"sum_squares/any/avx2", Target::avx2, sum_squares_avx2},
+#endif
+      {"sum_squares/any/portable", Target::portable, sum_squares_reference<float>},
 });
 
 template <class Table, class Call>

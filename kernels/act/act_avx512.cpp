@@ -1,0 +1,20 @@
+#include "kernels/act/act_rows.h"
+#include "kernels/vec/avx512.h"
+// after Vec
+#include "kernels/vec/act.inc"
+// after the activations
+#include "kernels/act/act_slope.inc"
+// after their slopes
+#include "kernels/act/body.inc"
+
+namespace offramp::kernels {
+
+void act_avx512(const ActCall& call, i64 begin, i64 end) {
+  with_act(call.dims.act, ActBody{call, begin, end});
+}
+
+void act_grad_avx512(const ActGradCall& call, i64 begin, i64 end) {
+  with_act(call.dims.act, ActGradBody{call, begin, end});
+}
+
+}  // namespace offramp::kernels
