@@ -51,17 +51,18 @@ struct Vec {
   return {_mm512_castsi512_ps(
       _mm512_maskz_slli_epi32(__mmask16(-1), _mm512_add_epi32(n, _mm512_set1_epi32(127)), 23))};
 }
-[[maybe_unused]] inline __m256 upper_half(Vec a) {
-  return _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(__mmask8(-1), _mm512_castps_pd(a.v), 1));
+template <int I>
+inline __m256 half(Vec a) {
+  return _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(__mmask8(-1), _mm512_castps_pd(a.v), I));
 }
 [[maybe_unused]] inline float sum(Vec a) {
-  const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a.v), upper_half(a));
+  const __m256 h = _mm256_add_ps(half<0>(a), half<1>(a));
   __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
   q = _mm_add_ps(q, _mm_movehl_ps(q, q));
   return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
 }
 [[maybe_unused]] inline float max_lane(Vec a) {
-  const __m256 h = _mm256_max_ps(_mm512_castps512_ps256(a.v), upper_half(a));
+  const __m256 h = _mm256_max_ps(half<0>(a), half<1>(a));
   __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
   q = _mm_max_ps(q, _mm_movehl_ps(q, q));
   return _mm_cvtss_f32(_mm_max_ss(q, _mm_movehdup_ps(q)));
