@@ -1,0 +1,49 @@
+// Batches of a data set: shuffled, augmented, normalised, resized; the next one is prepared on a thread of
+// its own while the current one is computed. The sequence depends on (data, options, epoch) only.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "data/augment.h"
+#include "kernels/resize/resize_call.h"
+
+namespace offramp::data {
+
+struct Batch {
+  Tensor images;             // f32 [n,h,w,c]
+  Tensor labels;             // i64 [n]
+  std::vector<i64> indices;  // into the data set
+  i64 size() const { return i64(indices.size()); }
+};
+
+struct LoaderOptions {
+  i64 batch = 64;
+  bool shuffle = false;       // by (seed, epoch)
+  bool drop_last = false;     // leave out a last batch that is not full (unless it is the only one)
+  u64 seed = 0;               // of order and augmentation
+  Augment augment;            // drawn per (seed, epoch, sample): not changed by batch size or order
+  i64 height = 0, width = 0;  // resize to (0: as stored)
+  kernels::ResizeKind resize = kernels::ResizeKind::bilinear;
+};
+
+class Loader {
+ public:
+  // `set` must outlive the loader. Throws Error(usage) for an empty set or a batch < 1.
+  Loader(const Dataset& set, const Normalisation& normalisation, LoaderOptions options);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  i64 batches() const;  // per epoch
+
+  // Begins an epoch; what was left of the one before is dropped.
+  void start(i64 epoch);
+  // The next batch; false at the end of the epoch (or before any start). Rethrows what failed on the thread.
+  bool next(Batch& batch);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace offramp::data
