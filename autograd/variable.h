@@ -56,22 +56,24 @@ class Backward {
   // gy itself when nobody else reads it, to be overwritten and given away by add(); else a new tensor like
   // it.
   Tensor gy_or_new();
-  void add(size_t input, Tensor grad);  // `grad` is given away: it may become the input's gradient
+  // Adds `grad`, of the input's shape, to the gradient of that input; ignored when the input needs none.
+  void add(size_t input, Tensor grad);  // given away: it may become the input's gradient
   void add_shared(size_t input,
-                  Tensor grad);  // others read `grad` too (it is gy or a view of it): never written
+                  Tensor grad);  // others read it too (gy, for several inputs): copied before a write
+  void add_gy(size_t input);     // gy, in the input's shape; the last use of gy
 
  private:
   friend void backward(Exec& exec, const Variable& loss, Tensor upstream);
   using Node = Variable::Node;
-  struct Queue;
-  Backward(Exec& exec, Queue& queue) : exec_(exec), queue_(queue) {}
+  class Queue;
+  Backward(Exec& exec, Queue& queue, Node& node);
   static void accumulate(Exec& exec, Queue& queue, const std::shared_ptr<Node>& node, Tensor grad,
                          bool owned);
   Exec& exec_;
   Queue& queue_;
-  Node* node_ = nullptr;
+  Node& node_;
   Tensor gy_;
-  bool gy_owned_ = false;
+  bool gy_owned_;
 };
 
 // Adds d loss / d leaf to the gradient of every leaf that needs one, in reverse order of creation; the graph

@@ -25,7 +25,7 @@ Variable batch_norm(Exec& exec, const Variable& x, const Variable& gamma, const 
                     const Tensor& mean, const Tensor& var, const BatchNormOptions& options = {});
 
 // running = (1 - momentum) * running + momentum * batch, in place; the variance enters unbiased
-// (rows/(rows-1)). Does nothing on meta tensors.
-void update_running(Tensor mean, Tensor var, const BatchStatistics& batch, double momentum);
+// (rows/(rows-1)). Does nothing under a dry recorder.
+void update_running(const Exec& exec, Tensor mean, Tensor var, const BatchStatistics& batch, double momentum);
 
 }  // namespace offramp::ops

@@ -26,8 +26,7 @@ struct FixedBlock {  // an MBConv that every network has
 };
 
 struct StemModel {
-  i64 kernel, stride;
-  Choice width;
+  i64 kernel, stride, width;
   Act act;
   std::vector<FixedBlock> blocks;
 };

@@ -1,0 +1,131 @@
+#include "autograd/ops/conv2d.h"
+
+#include "autograd/ops/common.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/depthwise/depthwise.h"
+
+namespace offramp::ops {
+namespace {
+
+using kernels::Conv2dDims;
+using kernels::DepthwiseDims;
+
+constexpr const char* kOp = "conv2d";
+
+Conv2dDims require_dims(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dOptions& o) {
+  require_rank(kOp, "input [n,h,w,c_in]", x, 4);
+  require_rank(kOp, "weight [c_out,k,k,c_in/groups]", w, 4);
+  const Conv2dDims d{.n = x.extent(0),
+                     .h = x.extent(1),
+                     .w = x.extent(2),
+                     .c_in = x.extent(3),
+                     .c_out = w.extent(0),
+                     .kernel = w.extent(1),
+                     .stride = o.stride,
+                     .pad = o.pad,
+                     .groups = o.groups};
+  const std::string shapes = "input " + x.shape().str() + ", weight " + w.shape().str() + ", stride " +
+                             std::to_string(o.stride) + ", pad " + std::to_string(o.pad) + ", groups " +
+                             std::to_string(o.groups);
+  if (x.count() == 0 || w.count() == 0) refuse(kOp, "at least one sample, pixel, channel and tap", shapes);
+  if (o.stride < 1 || o.pad < 0 || o.groups < 1) refuse(kOp, "stride >= 1, pad >= 0, groups >= 1", shapes);
+  if (w.extent(2) != d.kernel) refuse(kOp, "a square kernel", shapes);
+  if (d.c_in % d.groups || d.c_out % d.groups) refuse(kOp, "groups that divide both channel counts", shapes);
+  if (w.extent(3) != d.c_in / d.groups)
+    refuse(kOp, "weights for " + std::to_string(d.c_in / d.groups) + " input channels a group", shapes);
+  if (d.h + 2 * d.pad < d.kernel || d.w + 2 * d.pad < d.kernel)
+    refuse(kOp, "a kernel that fits into the padded input", shapes);
+  if (bias.defined() && bias.shape() != Shape{d.c_out})
+    refuse(kOp, "bias [" + std::to_string(d.c_out) + "]", bias.shape().str());
+  return d;
+}
+
+// A view of the weight when its last axis is contiguous, else of a dense copy.
+Tensor viewable(const Tensor& w) { return w.extent(3) == 1 || w.strides()[3] == 1 ? w : packed(w); }
+
+template <class T>
+kernels::WeightViewT<T> view_of(const Tensor& w) {
+  return {w.data<T>(), w.strides()[0], w.strides()[1], w.strides()[2]};
+}
+
+bool is_depthwise(const Conv2dDims& d) { return d.groups == d.c_in && d.c_in == d.c_out && d.groups > 1; }
+
+DepthwiseDims depthwise_dims(const Conv2dDims& d) {
+  return {.n = d.n, .h = d.h, .w = d.w, .c = d.c_in, .kernel = d.kernel, .stride = d.stride, .pad = d.pad};
+}
+
+template <class T>
+void forward(Exec& exec, const Conv2dDims& d, Extent out, const Tensor& x, const Tensor& w,
+             const Tensor& bias, Tensor& y) {
+  if (is_depthwise(d))
+    kernels::depthwise(exec, kernels::DepthwiseCallT<T>{.dims = depthwise_dims(d),
+                                                        .out_h = out.h,
+                                                        .out_w = out.w,
+                                                        .x = x.data<T>(),
+                                                        .w = view_of<T>(w),
+                                                        .bias = data_or_null<T>(bias),
+                                                        .y = y.data<T>()});
+  else
+    kernels::conv2d(exec, kernels::Conv2dCallT<T>{.dims = d,
+                                                  .out_h = out.h,
+                                                  .out_w = out.w,
+                                                  .x = x.data<T>(),
+                                                  .w = view_of<T>(w),
+                                                  .bias = data_or_null<T>(bias),
+                                                  .y = y.data<T>()});
+}
+
+// gx, gw: undefined when not wanted.
+template <class T>
+void gradients(Exec& exec, const Conv2dDims& d, Extent out, const Tensor& x, const Tensor& w,
+               const Tensor& gy, Tensor& gx, Tensor& gw) {
+  T* gx_data = gx.defined() ? gx.data<T>() : nullptr;
+  T* gw_data = gw.defined() ? gw.data<T>() : nullptr;
+  if (is_depthwise(d))
+    kernels::depthwise_grad(exec, kernels::DepthwiseGradCallT<T>{.dims = depthwise_dims(d),
+                                                                 .out_h = out.h,
+                                                                 .out_w = out.w,
+                                                                 .x = x.data<T>(),
+                                                                 .w = view_of<T>(w),
+                                                                 .gy = gy.data<T>(),
+                                                                 .gx = gx_data,
+                                                                 .gw = gw_data});
+  else
+    kernels::conv2d_grad(exec, kernels::Conv2dGradCallT<T>{.dims = d,
+                                                           .out_h = out.h,
+                                                           .out_w = out.w,
+                                                           .x = x.data<T>(),
+                                                           .w = view_of<T>(w),
+                                                           .gy = gy.data<T>(),
+                                                           .gx = gx_data,
+                                                           .gw = gw_data});
+}
+
+}  // namespace
+
+Variable conv2d(Exec& exec, const Variable& x, const Variable& w, const Conv2dOptions& options,
+                const Variable& bias) {
+  const Tensor b = packed(tensor_or_none(bias));
+  const Conv2dDims d = require_dims(x.value(), w.value(), b, options);
+  const Extent out = kernels::conv2d_out(d);
+  const Device device = common_device(kOp, exec, {&x.value(), &w.value(), &b});
+  const Tensor xs = packed(x.value()), ws = viewable(w.value());
+  Tensor y = Tensor::empty({d.n, out.h, out.w, d.c_out}, xs.dtype(), device);
+  dispatch(kOp, xs, [&](auto zero) { forward<decltype(zero)>(exec, d, out, xs, ws, b, y); });
+  if (!needs_gradient({&x, &w, &bias})) return Variable(y);
+
+  return Variable::result(y, {x, w, bias}, [d, out, xs, ws, b](Backward& back) {
+    const auto wanted = [&](size_t input, const Tensor& like) {
+      return back.wants(input) ? Tensor::empty(like.shape(), like.dtype(), back.gy().device()) : Tensor();
+    };
+    Tensor gx = wanted(0, xs), gw = wanted(1, ws);
+    if (gx.defined() || gw.defined())
+      dispatch(kOp, xs,
+               [&](auto zero) { gradients<decltype(zero)>(back.exec(), d, out, xs, ws, back.gy(), gx, gw); });
+    if (gx.defined()) back.add(0, std::move(gx));
+    if (gw.defined()) back.add(1, std::move(gw));
+    if (b.defined() && back.wants(2)) back.add(2, column_sum(back.exec(), back.gy()));
+  });
+}
+
+}  // namespace offramp::ops

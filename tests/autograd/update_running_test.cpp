@@ -1,0 +1,42 @@
+// Running statistics of batch normalisation.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "autograd/ops/batch_norm.h"
+#include "kernels/recorder.h"
+#include "tests/support/fill.h"
+
+namespace offramp {
+namespace {
+
+TEST(UpdateRunning, MixesWithMomentumAndUnbiasedVariance) {
+  Exec exec(Target::portable);
+  Tensor x = Tensor::empty({2, 3, 1, 2}, DType::f64);
+  testing::fill_reals(x.values<double>(), 3);
+  const Variable ones(Tensor::full({2}, 1, DType::f64)), zeros(Tensor::zeros({2}, DType::f64));
+  ops::BatchStatistics batch;
+  ops::batch_norm_train(exec, Variable(x), ones, zeros, {}, &batch);
+  EXPECT_EQ(batch.rows, 6);
+  Tensor whole = Tensor::full({5}, 5, DType::f64);  // running values may be part of something larger
+  Tensor mean = whole.slice(0, 2, 2), var = Tensor::full({2}, 2, DType::f64);
+  ops::update_running(exec, mean, var, batch, 0.25);
+  for (i64 c = 0; c < 2; ++c) {
+    double sum = 0, squares = 0;
+    for (i64 i = 0; i < 6; ++i) sum += x.data<double>()[i * 2 + c];
+    for (i64 i = 0; i < 6; ++i) squares += std::pow(x.data<double>()[i * 2 + c] - sum / 6, 2);
+    EXPECT_NEAR(mean.data<double>()[c], 0.75 * 5 + 0.25 * sum / 6, 1e-14);
+    EXPECT_NEAR(var.data<double>()[c], 0.75 * 2 + 0.25 * squares / 5, 1e-14);
+  }
+  EXPECT_EQ(whole.data<double>()[1], 5);
+  EXPECT_EQ(whole.data<double>()[4], 5);
+  Recorder recorder;
+  recorder.dry = true;
+  exec.recorder = &recorder;
+  const double before = mean.data<double>()[0];
+  ops::update_running(exec, mean, var, batch, 0.25);
+  EXPECT_EQ(mean.data<double>()[0], before);
+}
+
+}  // namespace
+}  // namespace offramp
