@@ -1,0 +1,23 @@
+// Batch normalisation with running statistics and the activation behind it.
+#pragma once
+#include <string>
+
+#include "nn/layers/layer.h"
+
+namespace offramp::nn {
+
+// Parameters name.gamma, name.beta [c]; buffers name.mean, name.var [c] (var: unbiased).
+class BatchNorm {
+ public:
+  BatchNorm(const std::string& name, i64 c, Registry& registry);
+  Variable forward(Exec& exec, const Variable& x, Act act, Mode mode);
+  void reset_statistics() { batches_seen_ = 0; }
+
+ private:
+  Variable gamma_, beta_;
+  Tensor mean_, var_;
+  double eps_, momentum_;
+  i64 batches_seen_ = 0;  // while recalibrating
+};
+
+}  // namespace offramp::nn
