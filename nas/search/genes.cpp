@@ -10,8 +10,8 @@ void require_gene_space(const GeneSpace& space) {
   if (space.choices.empty()) throw usage_error("search space: no genes; wanted at least one");
   for (std::size_t i = 0; i < space.choices.size(); ++i)
     if (space.choices[i] < 1 || space.choices[i] > 65535)
-      throw usage_error("search space: gene " + std::to_string(i) + " has " + std::to_string(space.choices[i]) +
-                        " choices; wanted 1 to 65535");
+      throw usage_error("search space: gene " + std::to_string(i) + " has " +
+                        std::to_string(space.choices[i]) + " choices; wanted 1 to 65535");
 }
 
 void require_genotype(const GeneSpace& space, const Genotype& genes) {

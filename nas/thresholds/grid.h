@@ -13,4 +13,8 @@ namespace offramp::nas {
 // of the samples. "Nobody leaves" is not among them: that is an exit that is off.
 std::vector<float> threshold_grid(const ExitTable& table, i64 exit, i64 limit);
 
+// How many of the grid's values each sample's confidence reaches: a sample leaves at grid[k] exactly when k <
+// rank.
+std::vector<i32> threshold_ranks(const ExitTable& table, i64 exit, const std::vector<float>& grid);
+
 }  // namespace offramp::nas

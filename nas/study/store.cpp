@@ -1,0 +1,293 @@
+#include "nas/study/store.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+
+#include "kernels/error.h"
+#include "nas/study/database.h"
+#include "nas/study/text_list.h"
+#include "nas/study/writer_lock.h"
+
+namespace offramp::nas {
+namespace {
+
+constexpr i64 kApplication = 0x4F464652;  // "OFFR": tells an archive from any other SQLite file
+
+constexpr const char* kSchema = R"(
+CREATE TABLE study(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE candidate(
+  id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, genotype TEXT NOT NULL UNIQUE, origin TEXT NOT NULL,
+  parents TEXT NOT NULL, weights TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+  objectives TEXT NOT NULL, violation REAL, accuracy_tune REAL, avg_macs REAL, full_macs INTEGER NOT NULL,
+  params INTEGER NOT NULL, exit_shares TEXT NOT NULL, exit_accuracies TEXT NOT NULL, thresholds TEXT NOT NULL,
+  seconds REAL);
+CREATE TABLE generation(
+  generation INTEGER PRIMARY KEY, hypervolume REAL, front_size INTEGER NOT NULL, evaluations INTEGER NOT NULL,
+  failures INTEGER NOT NULL, best_at_target REAL, seconds REAL);
+CREATE TABLE event(id INTEGER PRIMARY KEY, unix_seconds REAL NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);
+)";
+
+constexpr const char* kCandidateColumns =
+    "id, generation, genotype, origin, parents, weights, state, reason, objectives, violation, "
+    "accuracy_tune, "
+    "avg_macs, full_macs, params, exit_shares, exit_accuracies, thresholds, seconds";
+
+CandidateRecord read_candidate(Statement& row) {
+  CandidateRecord c;
+  c.id = row.integer();
+  c.generation = row.integer();
+  parse_list(row.text(), c.genotype);
+  c.origin = row.text();
+  parse_list(row.text(), c.parents);
+  c.weights = row.text();
+  const std::string state = row.text();
+  if (state != "scored" && state != "failed") throw input_error("state \"" + state + "\" is unknown");
+  c.state = state == "scored" ? CandidateRecord::State::scored : CandidateRecord::State::failed;
+  c.reason = row.text();
+  parse_list(row.text(), c.objectives);
+  c.violation = row.real();
+  c.accuracy_tune = row.real();
+  c.avg_macs = row.real();
+  c.full_macs = row.integer();
+  c.params = row.integer();
+  parse_list(row.text(), c.exit_shares);
+  parse_list(row.text(), c.exit_accuracies);
+  parse_list(row.text(), c.thresholds);
+  c.seconds = row.real();
+  return c;
+}
+
+bool readable_without_log(const std::string& path) {
+  std::error_code ignored;
+  return !std::filesystem::exists(path + "-wal", ignored) ||
+         std::filesystem::file_size(path + "-wal", ignored) == 0;
+}
+
+// '?', '#' and '%' have a meaning in the URI form of a file name.
+std::string uri_of(const std::string& path) {
+  std::string uri = "file:";
+  for (char c : path) {
+    if (c == '?')
+      uri += "%3f";
+    else if (c == '#')
+      uri += "%23";
+    else if (c == '%')
+      uri += "%25";
+    else
+      uri += c;
+  }
+  return uri + "?immutable=1";
+}
+
+}  // namespace
+
+struct Store::Impl {
+  Impl(std::string file, WriterLock held, int flags, const std::string& name)
+      : path(std::move(file)), lock(std::move(held)), db(name, flags) {}
+  ~Impl() {
+    if (!writes) return;
+    // Back to a single file, which can also be read from a folder that cannot be written. Fails while
+    // somebody reads; then the log simply stays.
+    sqlite3_busy_timeout(db.handle(), 0);
+    sqlite3_exec(db.handle(), "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode=DELETE", nullptr, nullptr,
+                 nullptr);
+  }
+
+  void prepare_to_write() {
+    // NORMAL: a killed process loses nothing; a power cut may lose the last commits, never the file's order,
+    // and a resumed search evaluates those candidates again.
+    db.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON");
+    writes = true;
+  }
+
+  void check() {
+    const i64 application = db.number("PRAGMA application_id"), version = db.number("PRAGMA user_version");
+    if (application != kApplication)
+      throw input_error("archive " + path + ": not an archive of a search (application id " +
+                        std::to_string(application) + "); give the run directory's archive.sqlite");
+    if (version != kVersion)
+      throw input_error("archive " + path + ": has version " + std::to_string(version) +
+                        ", this program reads version " + std::to_string(kVersion) +
+                        "; use the program that wrote it");
+    const std::string health = db.text("PRAGMA quick_check(1)");
+    if (health != "ok")
+      throw input_error("archive " + path + ": damaged (" + health.substr(0, health.find('\n')) +
+                        "); restore it from a copy or start a new run");
+  }
+
+  CandidateRecord read(Statement& row) const {
+    try {
+      return read_candidate(row);
+    } catch (const Error& error) {
+      throw input_error("archive " + path + ": damaged: " + error.what());
+    }
+  }
+
+  std::string path;
+  WriterLock lock;
+  Database db;
+  bool writes = false;
+};
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+Store::~Store() = default;
+
+Store Store::create(const std::string& path) {
+  WriterLock lock(path);
+  auto impl = std::make_unique<Impl>(path, std::move(lock), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, path);
+  // A file without a table is what is left when a process dies while creating it.
+  if (impl->db.number("SELECT count(*) FROM sqlite_master") != 0)
+    throw usage_error("archive " + path + ": there is a study already; resume it or choose another folder");
+  impl->prepare_to_write();
+  const std::string script = "BEGIN IMMEDIATE; PRAGMA application_id=" + std::to_string(kApplication) +
+                             "; PRAGMA user_version=" + std::to_string(kVersion) + ";" + kSchema + "COMMIT;";
+  impl->db.run(script.c_str());
+  return Store(std::move(impl));
+}
+
+Store Store::open(const std::string& path, Access access) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error))
+    throw input_error("archive " + path + ": no such file; give the folder of a run");
+  std::unique_ptr<Impl> impl;
+  if (access == Access::write) {
+    WriterLock lock(path);
+    impl = std::make_unique<Impl>(path, std::move(lock), SQLITE_OPEN_READWRITE, path);
+  } else {
+    // Looking on needs a little file beside a log in use. Where the folder forbids it and no log is left, the
+    // file alone is complete.
+    const std::string folder = std::filesystem::path(path).parent_path().string();
+    const bool writable = ::access(folder.empty() ? "." : folder.c_str(), W_OK) == 0;
+    const bool alone = !writable && readable_without_log(path);
+    impl = std::make_unique<Impl>(path, WriterLock(), SQLITE_OPEN_READONLY | (alone ? SQLITE_OPEN_URI : 0),
+                                  alone ? uri_of(path) : path);
+  }
+  impl->check();
+  if (access == Access::write) impl->prepare_to_write();
+  return Store(std::move(impl));
+}
+
+void Store::set_meta(const std::string& key, const std::string& value) {
+  Statement(impl_->db, "INSERT INTO study VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value")
+      .bind(key)
+      .bind(value)
+      .finish();
+}
+
+std::optional<std::string> Store::meta(const std::string& key) const {
+  Statement row(impl_->db, "SELECT value FROM study WHERE key=?");
+  row.bind(key);
+  if (!row.step()) return std::nullopt;
+  return row.text();
+}
+
+void Store::add(const CandidateRecord& c) {
+  const std::string sql = std::string("INSERT INTO candidate(") + kCandidateColumns +
+                          ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+  Statement(impl_->db, sql.c_str())
+      .bind(c.id)
+      .bind(c.generation)
+      .bind(text_of(c.genotype))
+      .bind(c.origin)
+      .bind(text_of(c.parents))
+      .bind(c.weights)
+      .bind(c.state == CandidateRecord::State::scored ? "scored" : "failed")
+      .bind(c.reason)
+      .bind(text_of(c.objectives))
+      .bind(c.violation)
+      .bind(c.accuracy_tune)
+      .bind(c.avg_macs)
+      .bind(c.full_macs)
+      .bind(c.params)
+      .bind(text_of(c.exit_shares))
+      .bind(text_of(c.exit_accuracies))
+      .bind(text_of(c.thresholds))
+      .bind(c.seconds)
+      .finish();
+}
+
+std::optional<CandidateRecord> Store::find(const Genotype& genotype) const {
+  const std::string sql = std::string("SELECT ") + kCandidateColumns + " FROM candidate WHERE genotype=?";
+  Statement row(impl_->db, sql.c_str());
+  row.bind(text_of(genotype));
+  if (!row.step()) return std::nullopt;
+  return impl_->read(row);
+}
+
+std::optional<CandidateRecord> Store::candidate(i64 id) const {
+  const std::string sql = std::string("SELECT ") + kCandidateColumns + " FROM candidate WHERE id=?";
+  Statement row(impl_->db, sql.c_str());
+  row.bind(id);
+  if (!row.step()) return std::nullopt;
+  return impl_->read(row);
+}
+
+std::vector<CandidateRecord> Store::candidates() const {
+  const std::string sql = std::string("SELECT ") + kCandidateColumns + " FROM candidate ORDER BY id";
+  Statement row(impl_->db, sql.c_str());
+  std::vector<CandidateRecord> all;
+  while (row.step()) all.push_back(impl_->read(row));
+  return all;
+}
+
+i64 Store::candidate_count() const { return impl_->db.number("SELECT count(*) FROM candidate"); }
+
+void Store::set(const GenerationRecord& g) {
+  Statement(impl_->db, "INSERT OR REPLACE INTO generation VALUES(?,?,?,?,?,?,?)")
+      .bind(g.generation)
+      .bind(g.hypervolume)
+      .bind(g.front_size)
+      .bind(g.evaluations)
+      .bind(g.failures)
+      .bind(g.best_at_target)
+      .bind(g.seconds)
+      .finish();
+}
+
+std::vector<GenerationRecord> Store::generations() const {
+  Statement row(impl_->db,
+                "SELECT generation, hypervolume, front_size, evaluations, failures, best_at_target, seconds "
+                "FROM generation ORDER BY generation");
+  std::vector<GenerationRecord> all;
+  while (row.step()) {
+    GenerationRecord g;
+    g.generation = row.integer();
+    g.hypervolume = row.real();
+    g.front_size = row.integer();
+    g.evaluations = row.integer();
+    g.failures = row.integer();
+    g.best_at_target = row.real();
+    g.seconds = row.real();
+    all.push_back(g);
+  }
+  return all;
+}
+
+void Store::add_event(const std::string& kind, const std::string& text) {
+  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  Statement(impl_->db, "INSERT INTO event(unix_seconds, kind, text) VALUES(?,?,?)")
+      .bind(now.count())
+      .bind(kind)
+      .bind(text)
+      .finish();
+}
+
+std::vector<EventRecord> Store::events() const {
+  Statement row(impl_->db, "SELECT unix_seconds, kind, text FROM event ORDER BY id");
+  std::vector<EventRecord> all;
+  while (row.step()) {
+    EventRecord e;
+    e.unix_seconds = row.real();
+    e.kind = row.text();
+    e.text = row.text();
+    all.push_back(std::move(e));
+  }
+  return all;
+}
+
+}  // namespace offramp::nas

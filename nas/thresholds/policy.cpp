@@ -1,0 +1,92 @@
+#include "nas/thresholds/policy.h"
+
+#include <cmath>
+#include <string>
+
+#include "kernels/error.h"
+
+namespace offramp::nas {
+
+void require_exit_table(const ExitTable& table) {
+  const auto text = [](auto value) { return std::to_string(value); };
+  if (table.samples < 1 || table.exits < 1)
+    throw usage_error("exit table: got " + text(table.samples) + " samples and " + text(table.exits) +
+                      " exits; wanted at least one of each");
+  const std::size_t cells = std::size_t(table.samples * table.exits);
+  if (table.confidence.size() != cells || table.predicted.size() != cells ||
+      table.label.size() != std::size_t(table.samples))
+    throw usage_error("exit table: got " + text(table.confidence.size()) + " confidences, " +
+                      text(table.predicted.size()) + " predictions and " + text(table.label.size()) +
+                      " labels; wanted " + text(cells) + ", " + text(cells) + " and " + text(table.samples));
+  for (i64 s = 0; s < table.samples; ++s)
+    for (i64 e = 0; e + 1 < table.exits; ++e)
+      if (!std::isfinite(table.confidence[s * table.exits + e]))
+        throw Error("exit table: the confidence of sample " + text(s) + " at exit " + text(e) +
+                    " is not finite");
+}
+
+void require_exit_costs(const ExitCosts& costs, i64 exits) {
+  if (i64(costs.body.size()) != exits || i64(costs.head.size()) != exits)
+    throw usage_error("exit costs: got " + std::to_string(costs.body.size()) + " bodies and " +
+                      std::to_string(costs.head.size()) + " heads; wanted " + std::to_string(exits) +
+                      " of each");
+  for (i64 e = 0; e < exits; ++e)
+    if (costs.body[e] < 0 || costs.head[e] < 0)
+      throw usage_error("exit costs: negative MACs at exit " + std::to_string(e));
+}
+
+i64 exit_taken(const Thresholds& thresholds, std::span<const float> confidence) {
+  for (std::size_t e = 0; e < thresholds.size(); ++e)
+    if (thresholds[e] && confidence[e] >= *thresholds[e]) return i64(e);
+  return i64(thresholds.size());
+}
+
+std::vector<i64> macs_of_leaving(const ExitCosts& costs, const Thresholds& thresholds) {
+  std::vector<i64> macs(costs.body.size());
+  i64 walked = 0;
+  for (std::size_t e = 0; e < macs.size(); ++e) {
+    walked += costs.body[e];
+    macs[e] = walked + costs.head[e];
+    if (e < thresholds.size() && thresholds[e]) walked += costs.head[e];
+  }
+  return macs;
+}
+
+std::vector<i64> macs_of_leaving_own_head(const ExitCosts& costs) {
+  return macs_of_leaving(costs, Thresholds(costs.body.size() - 1));
+}
+
+PolicyResult apply_policy(const ExitTable& table, const ExitCosts& costs, const Thresholds& thresholds) {
+  require_exit_table(table);
+  require_exit_costs(costs, table.exits);
+  if (i64(thresholds.size()) != table.exits - 1)
+    throw usage_error("thresholds: got " + std::to_string(thresholds.size()) + "; wanted one for each of " +
+                      std::to_string(table.exits - 1) + " early exits");
+  PolicyResult result{.samples = table.samples};
+  result.left.assign(std::size_t(table.exits), 0);
+  result.correct_of_left = result.left;
+  for (i64 s = 0; s < table.samples; ++s) {
+    const i64 exit =
+        exit_taken(thresholds, std::span(table.confidence).subspan(s * table.exits, table.exits));
+    ++result.left[exit];
+    result.correct_of_left[exit] += table.correct(s, exit);
+  }
+  const std::vector<i64> macs = macs_of_leaving(costs, thresholds), own = macs_of_leaving_own_head(costs);
+  for (i64 e = 0; e < table.exits; ++e) {
+    result.correct += result.correct_of_left[e];
+    result.total_macs += result.left[e] * macs[e];
+    result.total_macs_own_head += result.left[e] * own[e];
+  }
+  return result;
+}
+
+bool larger_thresholds(const Thresholds& a, const Thresholds& b) {
+  for (std::size_t e = 0; e < a.size(); ++e) {
+    if (a[e] == b[e]) continue;
+    if (!a[e] || !b[e]) return !a[e];
+    return *a[e] > *b[e];
+  }
+  return false;
+}
+
+}  // namespace offramp::nas
