@@ -31,12 +31,13 @@ std::vector<float> threshold_grid(const ExitTable& table, i64 exit, i64 limit) {
     for (i64 cut : cuts) add(cut);
     return grid;
   }
-  // The cut at or next above each quantile; those that fall together count once.
+  // The cut nearest to each quantile; those that fall together count once.
   i64 last = 0;
   for (i64 q = 1; q < limit; ++q) {
-    const auto cut = std::lower_bound(cuts.begin(), cuts.end(), q * n / limit);
-    if (cut == cuts.end() || *cut == last) continue;
-    add(last = *cut);
+    const i64 wanted = q * n / limit;
+    auto cut = std::lower_bound(cuts.begin(), cuts.end(), wanted);
+    if (cut == cuts.end() || (cut != cuts.begin() && wanted - cut[-1] < *cut - wanted)) --cut;
+    if (*cut != last) add(last = *cut);
   }
   return grid;
 }

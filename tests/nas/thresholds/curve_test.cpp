@@ -1,0 +1,274 @@
+#include "nas/thresholds/curve.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "nas/thresholds/grid.h"
+#include "nas/thresholds/policy.h"
+#include "nas/thresholds/tuner.h"
+#include "tests/nas/thresholds/table.h"
+#include "tests/support/error_kind.h"
+
+namespace offramp::nas {
+namespace {
+
+using testing::random_costs;
+using testing::random_table;
+
+using Choices = std::vector<std::vector<std::optional<float>>>;
+
+std::vector<CurvePoint> every_point(const ExitTable& table, const ExitCosts& costs, const Choices& choices) {
+  std::vector<CurvePoint> all;
+  std::vector<std::size_t> at(choices.size(), 0);
+  for (;;) {
+    Thresholds thresholds;
+    for (std::size_t e = 0; e < at.size(); ++e) thresholds.push_back(choices[e][at[e]]);
+    const PolicyResult result = apply_policy(table, costs, thresholds);
+    all.push_back({thresholds, result.correct, result.total_macs});
+    std::size_t e = 0;
+    while (e < at.size() && ++at[e] == choices[e].size()) at[e++] = 0;
+    if (e == at.size()) return all;
+  }
+}
+
+std::vector<CurvePoint> best_of(std::vector<CurvePoint> all) {
+  std::sort(all.begin(), all.end(), [](const CurvePoint& a, const CurvePoint& b) {
+    if (a.total_macs != b.total_macs) return a.total_macs < b.total_macs;
+    if (a.correct != b.correct) return a.correct > b.correct;
+    return larger_thresholds(a.thresholds, b.thresholds);
+  });
+  std::vector<CurvePoint> curve;
+  for (const CurvePoint& p : all)
+    if (curve.empty() || p.correct > curve.back().correct) curve.push_back(p);
+  return curve;
+}
+
+// The grid of the implementation and off.
+Choices grid_choices(const ExitTable& table, i64 quantiles) {
+  Choices choices;
+  for (i64 e = 0; e + 1 < table.exits; ++e) {
+    choices.push_back({std::nullopt});
+    for (float t : threshold_grid(table, e, quantiles)) choices.back().push_back(t);
+  }
+  return choices;
+}
+
+TEST(Curve, EqualsBruteForceOverTheGrid) {
+  struct Case {
+    i64 early, samples, quantiles;
+    u32 levels;
+  };
+  for (const Case& c : {Case{0, 30, 0, 0},
+                        {1, 40, 0, 0},
+                        {1, 40, 0, 4},
+                        {2, 25, 0, 0},
+                        {2, 25, 0, 3},
+                        {2, 50, 6, 0},
+                        {3, 40, 6, 0},
+                        {3, 40, 6, 3},
+                        {4, 30, 4, 0},
+                        {4, 30, 4, 2},
+                        {3, 1, 6, 0},
+                        {4, 2, 3, 0}})
+    for (u64 seed = 0; seed < 6; ++seed) {
+      const ExitTable table = random_table(seed, c.samples, c.early + 1, c.levels);
+      const ExitCosts costs = random_costs(seed, c.early + 1);
+      EXPECT_EQ(accuracy_cost_curve(table, costs, c.quantiles),
+                best_of(every_point(table, costs, grid_choices(table, c.quantiles))))
+          << c.early << " early exits, " << c.samples << " samples, seed " << seed;
+    }
+}
+
+// Independent of the grid: every observed confidence as a threshold, off, and everybody leaves.
+TEST(Curve, NoThresholdsAtAllAreBetterForUpToTwoExits) {
+  for (i64 early : {1, 2})
+    for (u64 seed = 0; seed < 6; ++seed) {
+      const ExitTable table = random_table(seed + 100, 30, early + 1);
+      const ExitCosts costs = random_costs(seed, early + 1);
+      Choices choices;
+      for (i64 e = 0; e < early; ++e) {
+        choices.push_back({std::nullopt, -1.0f});
+        for (i64 s = 0; s < table.samples; ++s)
+          choices.back().push_back(table.confidence[s * table.exits + e]);
+      }
+      const std::vector<CurvePoint> want = best_of(every_point(table, costs, choices));
+      const std::vector<CurvePoint> got = accuracy_cost_curve(table, costs);
+      ASSERT_EQ(got.size(), want.size());
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        EXPECT_EQ(got[i].correct, want[i].correct);
+        EXPECT_EQ(got[i].total_macs, want[i].total_macs);
+      }
+    }
+}
+
+TEST(Curve, EveryPointIsWhatThePolicyDoes) {
+  const ExitTable table = random_table(1, 500, 5);
+  const ExitCosts costs = random_costs(1, 5);
+  const std::vector<CurvePoint> curve = accuracy_cost_curve(table, costs, 16);
+  EXPECT_GT(curve.size(), 20u);
+  for (std::size_t i = 0; i < curve.size(); ++i) {
+    const PolicyResult result = apply_policy(table, costs, curve[i].thresholds);
+    EXPECT_EQ(result.correct, curve[i].correct);
+    EXPECT_EQ(result.total_macs, curve[i].total_macs);
+    if (i > 0) {
+      EXPECT_GT(curve[i].correct, curve[i - 1].correct);
+      EXPECT_GT(curve[i].total_macs, curve[i - 1].total_macs);
+    }
+  }
+  // Nothing is cheaper than everybody leaving at the cheapest place.
+  i64 cheapest = costs.head.back();
+  for (i64 b : costs.body) cheapest += b;
+  for (i64 e = 0, walked = 0; e < 4; ++e) {
+    walked += costs.body[e];
+    cheapest = std::min(cheapest, walked + costs.head[e]);
+  }
+  EXPECT_EQ(curve.front().total_macs, cheapest * table.samples);
+}
+
+TEST(Curve, MoreThanFourExitsAreSearched) {
+  const ExitTable table = random_table(5, 200, 7);
+  const ExitCosts costs = random_costs(5, 7);
+  const std::vector<CurvePoint> curve = accuracy_cost_curve(table, costs, 16);
+  EXPECT_GT(curve.size(), 5u);
+  for (std::size_t i = 0; i < curve.size(); ++i) {
+    const PolicyResult result = apply_policy(table, costs, curve[i].thresholds);
+    EXPECT_EQ(result.correct, curve[i].correct);
+    EXPECT_EQ(result.total_macs, curve[i].total_macs);
+    if (i > 0) {
+      EXPECT_GT(curve[i].correct, curve[i - 1].correct);
+    }
+  }
+}
+
+TEST(Curve, ThinnedKeepsTheEnds) {
+  const std::vector<CurvePoint> curve = accuracy_cost_curve(random_table(1, 300, 3), random_costs(1, 3));
+  ASSERT_GT(curve.size(), 20u);
+  const std::vector<CurvePoint> thin = thinned(curve, 10);
+  ASSERT_EQ(thin.size(), 10u);
+  EXPECT_EQ(thin.front(), curve.front());
+  EXPECT_EQ(thin.back(), curve.back());
+  EXPECT_EQ(thinned(curve, 100000), curve);
+}
+
+TEST(Tuner, BestAccuracyUnderATargetElseTheCheapest) {
+  for (u64 seed = 0; seed < 5; ++seed) {
+    const ExitTable table = random_table(seed, 40, 4);
+    const ExitCosts costs = random_costs(seed, 4);
+    const std::vector<CurvePoint> all = every_point(table, costs, grid_choices(table, 6));
+    for (i64 target : {i64{1}, i64{400}, i64{700}, i64{1000}, i64{1500}, i64{4000000000000000000}}) {
+      const CurvePoint got = tune(table, costs, {.target_macs = target, .quantiles = 6});
+      i64 best = -1, cheapest = all[0].total_macs;
+      for (const CurvePoint& p : all) {
+        cheapest = std::min(cheapest, p.total_macs);
+        if (double(p.total_macs) <= double(target) * 40) best = std::max(best, p.correct);
+      }
+      if (best < 0) {
+        EXPECT_EQ(got.total_macs, cheapest);
+      } else {
+        EXPECT_EQ(got.correct, best);
+        EXPECT_LE(double(got.total_macs), double(target) * 40);
+      }
+    }
+  }
+}
+
+TEST(Tuner, WithoutATargetTheCheapestWithinTolerance) {
+  const ExitTable table = random_table(11, 400, 4);
+  const ExitCosts costs = random_costs(11, 4);
+  const std::vector<CurvePoint> curve = accuracy_cost_curve(table, costs, 16);
+  const i64 best = curve.back().correct;
+  EXPECT_EQ(tune(table, costs, {.tolerance = 0, .quantiles = 16}), curve.back());
+  const CurvePoint near = tune(table, costs, {.tolerance = 0.05, .quantiles = 16});
+  EXPECT_GE(near.correct, best - 20);
+  EXPECT_LT(near.total_macs, curve.back().total_macs);
+  for (const CurvePoint& p : curve)
+    if (p.correct >= best - 20) {
+      EXPECT_GE(p.total_macs, near.total_macs);
+    }
+}
+
+TEST(Tuner, KneeIsFarthestAboveTheLine) {
+  const auto point = [](i64 correct, i64 macs) { return CurvePoint{{}, correct, macs}; };
+  const std::vector<CurvePoint> curve{point(50, 100), point(80, 200), point(88, 300), point(92, 900),
+                                      point(93, 1100)};
+  EXPECT_EQ(curve_knee(curve).correct, 88);
+  EXPECT_EQ(curve_knee(std::span(curve).first(1)).correct, 50);
+  EXPECT_THROW(curve_knee({}), Error);
+  EXPECT_THROW(pick({}, 10, {}), Error);
+}
+
+TEST(Tuner, CoordinateSearchIsNearTheExactOptimumAndNeverAboveIt) {
+  double lost = 0;
+  for (u64 seed = 0; seed < 10; ++seed) {
+    const ExitTable table = random_table(seed, 300, 4);
+    const ExitCosts costs = random_costs(seed, 4);
+    for (i64 target : {600, 900, 1200, 1800}) {
+      const TuneOptions options{.target_macs = target, .quantiles = 16};
+      const CurvePoint exact = tune(table, costs, options), near = coordinate_search(table, costs, options);
+      const PolicyResult check = apply_policy(table, costs, near.thresholds);
+      EXPECT_EQ(check.correct, near.correct);
+      EXPECT_EQ(check.total_macs, near.total_macs);
+      const bool reachable = exact.total_macs <= target * 300;
+      EXPECT_EQ(near.total_macs <= target * 300, reachable);
+      if (reachable) {
+        EXPECT_LE(near.correct, exact.correct);
+        lost = std::max(lost, double(exact.correct - near.correct) / 300);
+      }
+    }
+    const CurvePoint exact = tune(table, costs, {.tolerance = 0, .quantiles = 16});
+    const CurvePoint near = coordinate_search(table, costs, {.tolerance = 0, .quantiles = 16});
+    EXPECT_LE(near.correct, exact.correct);
+    EXPECT_GE(near.correct, exact.correct - 6);
+  }
+  EXPECT_LT(lost, 0.03);
+}
+
+TEST(Tuner, TheFaithfulGridMaximisesTheTwoSidedScore) {
+  for (u64 seed = 0; seed < 8; ++seed) {
+    const ExitTable table = random_table(seed, 100, 4);
+    const ExitCosts costs = random_costs(seed, 4);
+    const std::vector<bool> enabled{true, seed % 2 == 0, true};
+    Choices choices;
+    for (bool on : enabled)
+      choices.push_back(on ? Choices::value_type{0.1f, 0.2f, std::nullopt}
+                           : Choices::value_type{std::nullopt});
+    const double target = 800;
+    const auto score = [&](const CurvePoint& p) {
+      const double average = double(p.total_macs) / 100;
+      return double(p.correct) - 0.1 * 100 * std::abs(average - target) / target;
+    };
+    std::optional<CurvePoint> want;
+    for (const CurvePoint& p : every_point(table, costs, choices)) {
+      if (p.thresholds == Thresholds(3)) continue;
+      if (!want || score(p) > score(*want)) want = p;
+    }
+    const CurvePoint got = tune_aebnas(table, costs, enabled, target);
+    EXPECT_NEAR(score(got), score(*want), 1e-9);
+    EXPECT_NE(got.thresholds, Thresholds(3));
+    if (!enabled[1]) {
+      EXPECT_FALSE(got.thresholds[1].has_value());
+    }
+  }
+  const ExitTable table = random_table(1, 10, 3);
+  EXPECT_THROW(tune_aebnas(table, random_costs(1, 3), {false, false}, 10), Error);
+  EXPECT_THROW(tune_aebnas(table, random_costs(1, 3), {true}, 10), Error);
+  EXPECT_THROW(tune_aebnas(table, random_costs(1, 3), {true, true}, 0), Error);
+}
+
+// 4 early exits at 64 quantiles, 17 million combinations. Takes a tenth of a second or so; the limit is wide
+// because the machine may be busy and the build unoptimised.
+TEST(Curve, FourExitsOfFiveThousandSamplesInTime) {
+  const ExitTable table = random_table(2, 5000, 5);
+  const ExitCosts costs = random_costs(2, 5);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::vector<CurvePoint> curve = accuracy_cost_curve(table, costs);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  RecordProperty("seconds", std::to_string(seconds.count()));
+  EXPECT_GT(curve.size(), 100u);
+  EXPECT_LT(seconds.count(), 10);
+}
+
+}  // namespace
+}  // namespace offramp::nas
