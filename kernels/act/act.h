@@ -40,9 +40,9 @@ constexpr i64 act_slope_ops(Act act) {
     case Act::relu6:
       return 2;
     case Act::hard_sigmoid:
-      return 2;
+      return 3;
     case Act::hard_swish:
-      return 4;
+      return 5;
     case Act::sigmoid:
       return 6;
   }

@@ -8,6 +8,7 @@ namespace offramp::kernels {
 
 template <class T>
 T apply_act(Act act, T x) {
+  using std::exp;
   const T zero(0), three(3), six(6);
   const auto relu6 = [&](T v) { return v < zero ? zero : v > six ? six : v; };
   switch (act) {
@@ -22,7 +23,7 @@ T apply_act(Act act, T x) {
     case Act::hard_sigmoid:
       return relu6(x + three) / six;
     case Act::sigmoid:
-      return T(1) / (T(1) + T(std::exp(-double(x))));
+      return T(1) / (T(1) + exp(zero - x));
   }
   return x;
 }
@@ -30,7 +31,7 @@ T apply_act(Act act, T x) {
 // Derivative at x; at a kink (0, 6, -3, 3) that of the outer side.
 template <class T>
 T act_slope(Act act, T x) {
-  const T zero(0), one(1), three(3), six(6);
+  const T zero(0), one(1), three(3), six(6), minus_three(-3);
   switch (act) {
     case Act::none:
       return one;
@@ -39,10 +40,10 @@ T act_slope(Act act, T x) {
     case Act::relu6:
       return x > zero && x < six ? one : zero;
     case Act::hard_swish:
-      if (!(x > zero - three)) return zero;
+      if (!(x > minus_three)) return zero;
       return x < three ? (x + x + three) / six : one;
     case Act::hard_sigmoid:
-      return x > zero - three && x < three ? one / six : zero;
+      return x > minus_three && x < three ? one / six : zero;
     case Act::sigmoid: {
       const T s = apply_act(Act::sigmoid, x);
       return s * (one - s);

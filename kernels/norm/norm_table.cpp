@@ -14,10 +14,11 @@ namespace offramp::kernels {
 namespace {
 
 bool any(const NormAccepts&) { return true; }
+[[maybe_unused]] bool more_than_half(const NormAccepts& a) { return a.dims.c > 8; }  // of a 16-wide vector
 
 constexpr auto kTable = std::to_array<NormRow>({
 #if defined(__x86_64__)
-  {"norm/any/avx512", "norm_train/any/avx512", "norm_grad/any/avx512", Target::avx512, any,
+  {"norm/any/avx512", "norm_train/any/avx512", "norm_grad/any/avx512", Target::avx512, more_than_half,
    norm_apply_avx512, norm_statistics_avx512,  norm_sums_avx512,       norm_gx_avx512},
       {"norm/any/avx2", "norm_train/any/avx2", "norm_grad/any/avx2", Target::avx2, any,
        norm_apply_avx2, norm_statistics_avx2,  norm_sums_avx2,       norm_gx_avx2},

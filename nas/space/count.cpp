@@ -114,7 +114,7 @@ Natural kinds(const StageModel& stage) {
 }  // namespace
 
 std::string Space::count() const {
-  Natural backbones = kinds(model_->resolution);
+  Natural backbones = kinds(model_->resolution) * kinds(model_->stem.width);
   for (const StageModel& stage : model_->stages) backbones = backbones * kinds(stage);
   if (model_->exits.empty()) return backbones.text();
 

@@ -1,4 +1,6 @@
 // From a genotype to the plain network.
+#include <algorithm>
+
 #include "kernels/error.h"
 #include "nas/space/space.h"
 #include "nas/space/walk.h"
@@ -186,8 +188,8 @@ nn::Architecture Space::decode(const Genotype& genotype, const Task& task) const
     trunk.into(out.body);
     if (s == 0) {
       const StemModel& stem = model.stem;
-      trunk.conv("stem.conv", stem.width, stem.kernel, stem.stride, stem.kernel / 2, 1, true, false,
-                 stem.act);
+      trunk.conv("stem.conv", int_of(stem.width, genotype), stem.kernel, stem.stride, stem.kernel / 2, 1,
+                 true, false, stem.act);
       for (std::size_t b = 0; b < stem.blocks.size(); ++b) {
         const FixedBlock& block = stem.blocks[b];
         trunk.mbconv("stem.block" + std::to_string(b + 1), block.width, block.kernel, block.expand,

@@ -26,7 +26,8 @@ struct FixedBlock {  // an MBConv that every network has
 };
 
 struct StemModel {
-  i64 kernel, stride, width;
+  i64 kernel, stride;
+  Choice width;
   Act act;
   std::vector<FixedBlock> blocks;
 };

@@ -59,7 +59,7 @@ StemModel parse_stem(const toml::table& table, const std::string& path) {
   const TomlReader in(table, path, "stem", {"kernel", "stride", "width", "act", "block"});
   StemModel stem{.kernel = in.integer("kernel", kKernel),
                  .stride = in.integer("stride", {1, 4}),
-                 .width = in.integer("width", kWidth),
+                 .width = integers(in, "width", kWidth),
                  .act = act_of(in, "act", Act::relu),
                  .blocks = {}};
   for (const toml::table* block : in.tables("block", kMaxBlocks)) {

@@ -77,7 +77,7 @@ class Space {
   // Uniform per gene, drawn again while every exit is off; canonical.
   Genotype sample(Rng& rng) const;
 
-  // The largest (smallest) choice of everything, every exit on; canonical.
+  // The largest (smallest) choice of everything, gene by gene, every exit on; canonical.
   // Exit layer types count as larger in the order pool, pointwise, separable, mbconv, dense, resize_conv.
   Genotype max_genotype() const;
   Genotype min_genotype() const;

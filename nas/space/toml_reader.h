@@ -1,7 +1,6 @@
 // Reading a table of a TOML file with checks; errors name file, line and key. Internal to nas/space: this
 // header brings toml++ with it and belongs in parse.cpp alone.
 #pragma once
-#include <toml++/toml.h>
 #include <algorithm>
 #include <cstdio>
 #include <initializer_list>
@@ -11,6 +10,7 @@
 #include "kernels/error.h"
 #include "kernels/nearest.h"
 #include "kernels/types.h"
+#include "nas/toml.h"
 
 namespace offramp::nas {
 

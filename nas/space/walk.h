@@ -26,10 +26,11 @@ inline bool module_absent(const ModuleModel& module, const Genotype& genotype) {
   return type_of(module, genotype) == ModuleType::resize_conv && int_of(module.ext, genotype) == 0;
 }
 
-// Every choice there is, in genome order: stages, presence of the exits, what the exits are made of,
+// Every choice there is, in genome order: stem, stages, presence of the exits, what the exits are made of,
 // resolution. f(Choice&, name); Model is SpaceModel or const SpaceModel.
 template <class Model, class F>
 void for_each_choice(Model& model, F f) {
+  f(model.stem.width, "stem.width");
   for (std::size_t s = 0; s < model.stages.size(); ++s) {
     auto& stage = model.stages[s];
     const std::string name = stage_name(i64(s));
@@ -62,6 +63,7 @@ void for_each_choice(Model& model, F f) {
 // The choices that matter for this genotype. f(const Choice&).
 template <class F>
 void for_each_expressed(const SpaceModel& model, const Genotype& genotype, F f) {
+  f(model.stem.width);
   for (const StageModel& stage : model.stages) {
     f(stage.width);
     f(stage.depth);

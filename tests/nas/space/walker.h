@@ -1,6 +1,7 @@
 // An independent walk over an Architecture: MACs, parameter shapes and extents, written from the definitions
 // in nn/architecture.h and not from the code under test.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <map>
 #include <stdexcept>
