@@ -11,3 +11,11 @@
 #define TOML_ASSERT(expr) static_cast<void>(0)
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
+#include <string>
+
+namespace offramp::nas {
+
+// Parses a TOML text. Throws Error(input), "path:line: wanted TOML, got: ...", always in one line.
+toml::table parse_toml(const std::string& text, const std::string& path);
+
+}  // namespace offramp::nas

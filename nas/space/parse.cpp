@@ -1,4 +1,4 @@
-// From the TOML text of a space to SpaceModel. The only file that sees toml++.
+// From the TOML text of a space to SpaceModel.
 #include <algorithm>
 #include <array>
 
@@ -262,21 +262,13 @@ std::string stem_of(const std::string& path) {
 const char* module_type_name(ModuleType type) { return kTypeNames[std::size_t(type)]; }
 
 SpaceModel parse_space(std::string text, std::string path) {
-  toml::table root;
-  try {
-    root = toml::parse(std::string_view(text), std::string_view(path));
-  } catch (const toml::parse_error& e) {
-    std::string what(e.description());
-    for (char& c : what)
-      if (static_cast<unsigned char>(c) < 32) c = ' ';
-    throw input_error(path + ":" + std::to_string(e.source().begin.line) + ": wanted TOML, got: " + what);
-  }
+  const toml::table root = parse_toml(text, path);
   const TomlReader in(root, path, "",
                       {"name", "resolution", "reference_size", "stem", "stage", "final", "exit"});
   SpaceModel model;
   model.name = in.has("name") ? in.string("name", "a string") : stem_of(path);
-  if (model.name.empty() || model.name.size() > 64 || TomlReader::clean(model.name) != model.name)
-    throw input_error(path + ":1: name: wanted 1..64 printable characters, got \"" +
+  if (model.name.empty() || model.name.size() > 60 || TomlReader::clean(model.name) != model.name)
+    throw input_error(path + ":1: name: wanted 1..60 printable characters, got \"" +
                       TomlReader::clean(model.name) + "\"");
   parse_resolution(in, path, model.resolution);
   model.reference_size = in.integer_or("reference_size", {1, 1024}, 32);

@@ -1,5 +1,5 @@
-// Reading a table of a TOML file with checks; errors name file, line and key. Internal to nas/space: this
-// header brings toml++ with it and belongs in parse.cpp alone.
+// Reading a table of a TOML file with checks; errors name file, line and key. For .cpp files only: it brings
+// toml++.
 #pragma once
 #include <algorithm>
 #include <cstdio>

@@ -171,6 +171,16 @@ TEST(SpaceFile, WrongValuesNameLineAndKey) {
   }
 }
 
+TEST(SpaceFile, CharactersBeyondAsciiStandInStringsAndComments) {
+  EXPECT_EQ(error_of("\xEF\xBB\xBF# gr\xC3\xBC\xC3\x9F\n" + kGood + "# \xCF\xA2 \"\n"), "accepted");
+  EXPECT_EQ(error_of(with("\"t\"", "\"gr\xC3\xBC\xC3\x9F\"")), "accepted");
+  EXPECT_EQ(error_of(with("\"t\"", "\"\"\"a\"\xC3\xBC\"\"\"\"")), "accepted");
+  EXPECT_EQ(error_of(with("\"t\"", "'\\\xC3\xBC'")), "accepted");
+  const std::string wanted = "dir/t.toml:2: wanted TOML, got: a character that is not ASCII";
+  EXPECT_EQ(error_of(with("= 16", "=\xCF\xA2 16")).rfind(wanted, 0), 0u);
+  EXPECT_EQ(error_of(with("t\"\nresolution", "t\\\"\"\nr\xC3\xBCsolution")).rfind(wanted, 0), 0u);
+}
+
 TEST(SpaceFile, ResizeConvolutionsMustFit) {
   const auto module = [](const std::string& keys) {
     return kGood.substr(0, kGood.find("[[exit.module]]")) +
