@@ -29,6 +29,8 @@ struct Found {
   std::vector<std::string> looked;  // every folder looked at
 };
 Found find(const std::string& name, const std::vector<std::string>& search_dirs);
+// The same, but Error(input) when it is not there: every folder looked at, what is lacking, where to get it.
+Found require(const std::string& name, const std::vector<std::string>& search_dirs);
 
 struct LoadOptions {
   std::vector<std::string> dirs;  // search folders, best first

@@ -46,4 +46,9 @@ class Loader {
   std::unique_ptr<State> state_;
 };
 
+// One image u8 [h,w,c] as a network takes it: f32 [1,height,width,c], normalised, then resized - what a
+// Loader without augmentation does to it, so that prediction and evaluation agree.
+Tensor network_input(const Tensor& image, const Normalisation& normalisation, i64 height, i64 width,
+                     kernels::ResizeKind kind = kernels::ResizeKind::bilinear);
+
 }  // namespace offramp::data
