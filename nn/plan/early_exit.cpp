@@ -1,0 +1,95 @@
+#include "nn/plan/early_exit.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <string>
+
+#include "kernels/error.h"
+
+namespace offramp::nn {
+
+std::vector<i64> leave_macs(std::span<const ExitCost> exits, const Thresholds& thresholds) {
+  if (thresholds.size() + 1 != exits.size())
+    throw usage_error("wanted " + std::to_string(exits.size() - 1) + " thresholds, one per early exit, got " +
+                      std::to_string(thresholds.size()));
+  std::vector<i64> macs(exits.size());
+  i64 heads = 0;
+  for (size_t e = 0; e < exits.size(); ++e) {
+    const bool on = e + 1 == exits.size() || thresholds[e].has_value();
+    if (!on) continue;
+    heads += exits[e].head_macs;
+    macs[e] = exits[e].prefix_macs + heads;
+  }
+  return macs;
+}
+
+EarlyExitRunner::EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch)
+    : runner_(plan, target, max_batch), exits_(exit_costs(*plan)) {
+  alive_.reserve(size_t(runner_.max_batch()));
+  keep_.reserve(size_t(runner_.max_batch()));
+}
+
+void EarlyExitRunner::load(const float* images, i64 n) {
+  std::memcpy(runner_.input(), images, size_t(n * runner_.plan().buffers[0]) * sizeof(float));
+}
+
+void EarlyExitRunner::run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds,
+                          Confidence kind, std::span<Outcome> outcomes) {
+  const std::vector<i64> costs = leave_macs(exits_, thresholds);
+  const i64 image = runner_.plan().buffers[0];
+  for (i64 done = 0; done < n; done += runner_.max_batch()) {
+    const i64 group = std::min(runner_.max_batch(), n - done);
+    load(images + done * image, group);
+    run_group(exec, group, thresholds, kind, costs, outcomes.data() + done);
+  }
+}
+
+void EarlyExitRunner::run_group(Exec& exec, i64 n, const Thresholds& thresholds, Confidence kind,
+                                std::span<const i64> costs, Outcome* outcomes) {
+  alive_.resize(size_t(n));
+  std::iota(alive_.begin(), alive_.end(), i64{0});
+  const i64 stages = i64(runner_.plan().stages.size()), classes = runner_.plan().classes;
+  size_t exit = 0;
+  for (i64 stage = 0; stage < stages && !alive_.empty(); ++stage) {
+    runner_.run_body(exec, stage, i64(alive_.size()));
+    if (exits_[exit].stage != stage) continue;
+    const size_t e = exit++;
+    const bool last = e + 1 == exits_.size();
+    if (!last && !thresholds[e]) continue;
+
+    const float* logits = runner_.run_head(exec, stage, i64(alive_.size()));
+    keep_.clear();
+    for (size_t row = 0; row < alive_.size(); ++row) {
+      const Decision d = decide(kind, logits + i64(row) * classes, classes);
+      if (last || d.confidence >= *thresholds[e])
+        outcomes[alive_[row]] = {d.predicted, d.confidence, i64(e), costs[e]};
+      else
+        keep_.push_back(i64(row));
+    }
+    if (keep_.size() == alive_.size()) continue;
+    runner_.compact(stage, keep_);
+    for (size_t row = 0; row < keep_.size(); ++row) alive_[row] = alive_[size_t(keep_[row])];
+    alive_.resize(keep_.size());
+  }
+}
+
+void EarlyExitRunner::run_all(Exec& exec, const float* images, i64 n, float* logits) {
+  const i64 image = runner_.plan().buffers[0], classes = runner_.plan().classes, exits = i64(exits_.size());
+  for (i64 done = 0; done < n; done += runner_.max_batch()) {
+    const i64 group = std::min(runner_.max_batch(), n - done);
+    load(images + done * image, group);
+    i64 exit = 0;
+    for (i64 stage = 0; stage < i64(runner_.plan().stages.size()); ++stage) {
+      runner_.run_body(exec, stage, group);
+      if (!runner_.plan().stages[size_t(stage)].has_exit()) continue;
+      const float* from = runner_.run_head(exec, stage, group);
+      for (i64 i = 0; i < group; ++i)
+        std::memcpy(logits + ((done + i) * exits + exit) * classes, from + i * classes,
+                    size_t(classes) * sizeof(float));
+      ++exit;
+    }
+  }
+}
+
+}  // namespace offramp::nn

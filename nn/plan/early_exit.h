@@ -1,0 +1,52 @@
+// Early-exit inference: computation of a sample really stops at the exit where it is sure enough.
+#pragma once
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "nn/plan/confidence.h"
+#include "nn/plan/runner.h"
+
+namespace offramp::nn {
+
+// One per exit but the last, in order. A sample leaves where confidence >= threshold; null = exit off: its
+// head is neither run nor charged.
+using Thresholds = std::vector<std::optional<float>>;
+
+struct Outcome {
+  i64 predicted;     // class
+  float confidence;  // at the exit taken
+  i64 exit;          // index into exit_costs(plan)
+  i64 macs;          // spent on this sample: bodies and heads that were run
+};
+
+// leave_macs of every exit when only the exits with a threshold are in use (0 for an exit that is off).
+std::vector<i64> leave_macs(std::span<const ExitCost> exits, const Thresholds& thresholds);
+
+class EarlyExitRunner {
+ public:
+  EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch);
+
+  const std::vector<ExitCost>& exits() const { return exits_; }
+  PlanRunner& plan_runner() { return runner_; }
+
+  // images [n,height,width,channels], any n: taken in groups of max_batch. Samples that left are moved out,
+  // so later stages compute the rest only. Throws Error(usage) when the number of thresholds is not exits
+  // - 1.
+  void run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds, Confidence kind,
+           std::span<Outcome> outcomes);
+
+  // Every sample through every exit: logits [n, exits, classes].
+  void run_all(Exec& exec, const float* images, i64 n, float* logits);
+
+ private:
+  void load(const float* images, i64 n);
+  void run_group(Exec& exec, i64 n, const Thresholds& thresholds, Confidence kind, std::span<const i64> costs,
+                 Outcome* outcomes);
+
+  PlanRunner runner_;
+  std::vector<ExitCost> exits_;
+  std::vector<i64> alive_, keep_;  // sample behind each row still computed; rows that stay
+};
+
+}  // namespace offramp::nn

@@ -1,0 +1,220 @@
+#include "nn/plan/runner.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "kernels/act/act.h"
+#include "kernels/binary/binary.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/depthwise/depthwise.h"
+#include "kernels/error.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/norm/norm.h"
+#include "kernels/pool/pool.h"
+#include "kernels/resize/resize.h"
+#include "kernels/softmax/softmax.h"
+
+namespace offramp::nn {
+
+using namespace kernels;
+
+namespace {
+
+constexpr i64 kLine = 16;  // floats in 64 bytes
+i64 line_up(i64 floats) { return (floats + kLine - 1) / kLine * kLine; }
+
+WeightView dense_view(const float* data, i64 kernel, i64 c_in) {
+  return {data, kernel * kernel * c_in, kernel * c_in, c_in};
+}
+
+// How the weights of a step are packed: nothing to do for kinds without a weight matrix.
+struct PackedFloats {
+  Target target;
+  i64 operator()(const Conv2dDims& d) const { return conv2d_packed_floats(d, target); }
+  i64 operator()(const DepthwiseDims& d) const { return depthwise_packed_floats(d, target); }
+  i64 operator()(const GemmDims& d) const { return gemm_packed_floats(d, target); }
+  i64 operator()(const auto&) const { return 0; }
+};
+struct Pack {
+  Target target;
+  const float* w;
+  float* packed;
+  void operator()(const Conv2dDims& d) const {
+    conv2d_pack(d, target, dense_view(w, d.kernel, d.c_in / d.groups), packed);
+  }
+  void operator()(const DepthwiseDims& d) const {
+    depthwise_pack(d, target, dense_view(w, d.kernel, 1), packed);
+  }
+  void operator()(const GemmDims& d) const { gemm_pack(d, target, w, d.k, 1, packed); }
+  void operator()(const auto&) const {}
+};
+
+}  // namespace
+
+void PlanRunner::Memory::Free::operator()(float* p) const { std::free(p); }
+
+void PlanRunner::Memory::allocate(i64 floats) {
+  bytes_ = size_t(line_up(std::max<i64>(floats, 1))) * sizeof(float);
+  data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes_)));
+  if (!data_) throw Error("out of memory: a plan needs " + std::to_string(bytes_) + " bytes");
+}
+
+PlanRunner::PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch)
+    : plan_(std::move(plan)), target_(target), max_batch_(std::max<i64>(max_batch, 1)) {
+  for (const PlanWeight& w : plan_->weights)
+    if (w.value.device() != offramp::Device::cpu)
+      throw Error("this plan was recorded without weights ('" + w.name + "'): it has a cost but cannot run");
+  layout_ = lay_out(*plan_, max_batch_);
+  arena_.allocate(layout_.floats);
+
+  // Weights in the order of execution, contiguous: packed matrices where the kernel wants them, copies
+  // elsewhere.
+  i64 floats = 0;
+  const auto each_step = [&](auto&& f) {
+    for (const PlanStage& stage : plan_->stages)
+      for (const auto* steps : {&stage.body, &stage.head})
+        for (const Step& s : *steps) f(s);
+  };
+  const auto value = [&](int index) { return plan_->weights[size_t(index)].value; };
+  each_step([&](const Step& s) {
+    floats += line_up(std::visit(PackedFloats{target_}, s.dims));
+    for (int w : {s.bias, s.mean, s.var, s.gamma, s.beta})
+      if (w >= 0) floats += line_up(value(w).count());
+  });
+  weights_.allocate(floats);
+
+  float* next = weights_.data();
+  const auto place = [&](int index) -> const float* {
+    if (index < 0) return nullptr;
+    const Tensor t = value(index);
+    float* here = next;
+    std::memcpy(here, t.data<float>(), size_t(t.count()) * sizeof(float));
+    next += line_up(t.count());
+    return here;
+  };
+  const auto prepare = [&](const Step& s) {
+    Ready ready{.step = &s};
+    if (const i64 packed = std::visit(PackedFloats{target_}, s.dims); packed > 0) {
+      std::visit(Pack{target_, value(s.w).data<float>(), next}, s.dims);
+      ready.packed = next;
+      next += line_up(packed);
+    }
+    ready.bias = place(s.bias);
+    ready.mean = place(s.mean);
+    ready.var = place(s.var);
+    ready.gamma = place(s.gamma);
+    ready.beta = place(s.beta);
+    return ready;
+  };
+  for (const PlanStage& stage : plan_->stages) {
+    auto& body = bodies_.emplace_back();
+    for (const Step& s : stage.body) body.push_back(prepare(s));
+    auto& head = heads_.emplace_back();
+    for (const Step& s : stage.head) head.push_back(prepare(s));
+  }
+}
+
+void PlanRunner::run_step(Exec& exec, const Ready& ready, i64 n) {
+  const Step& s = *ready.step;
+  const float *x = at(s.x), *z = at(s.z);
+  float* y = at(s.y);
+  const auto raw = [&] { return s.w < 0 ? nullptr : plan_->weights[size_t(s.w)].value.data<float>(); };
+  struct Run {
+    PlanRunner& self;
+    Exec& exec;
+    const Ready& r;
+    const float *x, *z, *w;
+    float* y;
+    void operator()(const Conv2dDims& d) const {
+      const Extent out = conv2d_out(d);
+      conv2d(exec, {.dims = d,
+                    .out_h = out.h,
+                    .out_w = out.w,
+                    .x = x,
+                    .w = dense_view(w, d.kernel, d.c_in / d.groups),
+                    .packed = r.packed,
+                    .bias = r.bias,
+                    .residual = z,
+                    .act = r.step->act,
+                    .y = y});
+    }
+    void operator()(const DepthwiseDims& d) const {
+      const Extent out = depthwise_out(d);
+      depthwise(exec, {.dims = d,
+                       .out_h = out.h,
+                       .out_w = out.w,
+                       .x = x,
+                       .w = dense_view(w, d.kernel, 1),
+                       .packed = r.packed,
+                       .bias = r.bias,
+                       .act = r.step->act,
+                       .y = y});
+    }
+    void operator()(const GemmDims& d) const {
+      gemm(exec, {.dims = d,
+                  .a = x,
+                  .a_row = d.k,
+                  .a_k = 1,
+                  .b = w,
+                  .b_col = d.k,
+                  .b_k = 1,
+                  .packed = r.packed,
+                  .bias = r.bias,
+                  .residual = z,
+                  .act = r.step->act,
+                  .c = y,
+                  .c_row = d.n});
+    }
+    void operator()(const PoolDims& d) const {
+      const Extent out = pool_out(d);
+      pool(exec, {.dims = d, .out_h = out.h, .out_w = out.w, .x = x, .y = y});
+    }
+    void operator()(const GlobalPoolDims& d) const { global_avg_pool(exec, {.dims = d, .x = x, .y = y}); }
+    void operator()(const NormDims& d) const {
+      norm(exec, {.dims = d,
+                  .x = x,
+                  .mean = r.mean,
+                  .var = r.var,
+                  .gamma = r.gamma,
+                  .beta = r.beta,
+                  .eps = r.step->eps,
+                  .act = r.step->act,
+                  .y = y});
+    }
+    void operator()(const ActDims& d) const { activate(exec, {.dims = d, .x = x, .y = y}); }
+    void operator()(const BinaryDims& d) const { binary(exec, {.dims = d, .x = x, .z = z, .y = y}); }
+    void operator()(const ResizeDims& d) const { resize(exec, {.dims = d, .x = x, .y = y}); }
+    void operator()(const SoftmaxDims& d) const { softmax(exec, {.dims = d, .x = x, .y = y}); }
+  };
+  std::visit(Run{*this, exec, ready, x, z, raw(), y}, at_batch(s.dims, n));
+}
+
+void PlanRunner::run(Exec& exec, const std::vector<Ready>& steps, i64 n) {
+  if (exec.target() != target_)
+    throw Error("a plan packed for " + std::string(target_name(target_)) + " was run on " +
+                std::string(target_name(exec.target())));
+  if (n > max_batch_)
+    throw Error("a plan for " + std::to_string(max_batch_) + " samples got " + std::to_string(n));
+  if (n < 1) return;
+  for (const Ready& r : steps) run_step(exec, r, n);
+}
+
+void PlanRunner::run_body(Exec& exec, i64 stage, i64 n) { run(exec, bodies_[size_t(stage)], n); }
+
+const float* PlanRunner::run_head(Exec& exec, i64 stage, i64 n) {
+  run(exec, heads_[size_t(stage)], n);
+  return at(plan_->stages[size_t(stage)].logits);
+}
+
+void PlanRunner::compact(i64 stage, std::span<const i64> keep) {
+  const int buffer = plan_->stages[size_t(stage)].features;
+  const i64 floats = plan_->buffers[size_t(buffer)];
+  float* data = at(buffer);
+  for (size_t to = 0; to < keep.size(); ++to)
+    if (keep[to] != i64(to))
+      std::memcpy(data + i64(to) * floats, data + keep[to] * floats, size_t(floats) * sizeof(float));
+}
+
+}  // namespace offramp::nn

@@ -1,0 +1,212 @@
+#include <algorithm>
+#include <string>
+
+#include "kernels/act/act.h"
+#include "kernels/binary/binary.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/depthwise/depthwise.h"
+#include "kernels/error.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/pool/pool.h"
+#include "kernels/resize/resize.h"
+#include "nn/plan/dims_fields.h"
+#include "nn/plan/plan.h"
+
+namespace offramp::nn {
+
+using namespace kernels;
+
+namespace {
+
+// One sample of a buffer, and one weight, stay below this: products of two extents cannot overflow, and a
+// plan cannot ask for more memory than a network of this kind can need.
+constexpr i64 kMaxExtent = i64{1} << 20, kMaxFloats = i64{1} << 26;
+
+i64 product(std::initializer_list<i64> extents) {
+  i64 result = 1;
+  for (i64 e : extents) {
+    if (e < 1 || e > kMaxFloats || result > kMaxFloats / e)
+      throw input_error("an extent or a product of extents is outside 1.." + std::to_string(kMaxFloats));
+    result *= e;
+  }
+  return result;
+}
+
+// Floats that one sample of a step reads and writes, and the sizes of its weights.
+struct Sizes {
+  i64 x = 0, y = 0, z = 0;  // z 0: takes no second operand
+  bool z_optional = false;
+  i64 w = 0, bias = 0, per_channel = 0;  // 0: takes none; bias is optional, per_channel is for norm
+};
+
+struct SizesOf {
+  Sizes operator()(const Conv2dDims& d) const {
+    product({d.h + 2 * d.pad, d.w + 2 * d.pad, d.c_in});
+    require_conv2d(d);
+    const Extent out = conv2d_out(d);
+    const i64 y = product({out.h, out.w, d.c_out});
+    return {.x = product({d.n, d.h, d.w, d.c_in}),
+            .y = y,
+            .z = y,
+            .z_optional = true,
+            .w = product({d.c_out, d.kernel, d.kernel, d.c_in / d.groups}),
+            .bias = d.c_out};
+  }
+  Sizes operator()(const DepthwiseDims& d) const {
+    product({d.h + 2 * d.pad, d.w + 2 * d.pad, d.c});
+    require_depthwise(d);
+    const Extent out = depthwise_out(d);
+    return {.x = product({d.n, d.h, d.w, d.c}),
+            .y = product({out.h, out.w, d.c}),
+            .w = product({d.c, d.kernel, d.kernel}),
+            .bias = d.c};
+  }
+  Sizes operator()(const GemmDims& d) const {
+    const i64 y = product({d.m, d.n});
+    return {
+        .x = product({d.m, d.k}), .y = y, .z = y, .z_optional = true, .w = product({d.n, d.k}), .bias = d.n};
+  }
+  Sizes operator()(const PoolDims& d) const {
+    product({d.h + 2 * d.pad, d.w + 2 * d.pad, d.c});
+    require_pool(d);
+    const Extent out = pool_out(d);
+    return {.x = product({d.n, d.h, d.w, d.c}), .y = product({out.h, out.w, d.c})};
+  }
+  Sizes operator()(const GlobalPoolDims& d) const {
+    return {.x = product({d.n, d.hw, d.c}), .y = product({d.n, d.c})};
+  }
+  Sizes operator()(const NormDims& d) const {
+    const i64 count = product({d.rows, d.c});
+    return {.x = count, .y = count, .per_channel = d.c};
+  }
+  Sizes operator()(const ActDims& d) const { return {.x = product({d.count}), .y = d.count}; }
+  Sizes operator()(const BinaryDims& d) const {
+    const i64 count = product({d.n, d.hw, d.c});
+    return {.x = count, .y = count, .z = d.broadcast ? product({d.n, d.c}) : count};
+  }
+  Sizes operator()(const ResizeDims& d) const {
+    require_resize(d);
+    return {.x = product({d.n, d.h, d.w, d.c}), .y = product({d.n, d.out_h, d.out_w, d.c})};
+  }
+  Sizes operator()(const SoftmaxDims& d) const {
+    const i64 count = product({d.rows, d.classes});
+    return {.x = count, .y = count};
+  }
+};
+
+class Checker {
+ public:
+  explicit Checker(const Plan& plan)
+      : plan_(plan), written_(plan.buffers.size()), dead_(plan.buffers.size()) {}
+
+  void run() {
+    const i64 image = product({plan_.height, plan_.width, plan_.channels});
+    want(plan_.classes >= 2 && plan_.classes <= kMaxExtent, "classes must be at least 2");
+    want(!plan_.stages.empty(), "there is no stage");
+    want(!plan_.buffers.empty() && plan_.buffers[0] == image, "buffer 0 must hold one input image");
+    for (i64 floats : plan_.buffers) product({floats});
+    written_[0] = true;
+    int features = 0;
+    for (size_t s = 0; s < plan_.stages.size(); ++s) {
+      const PlanStage& stage = plan_.stages[s];
+      where_ = "stage " + std::to_string(s) + " ('" + stage.name + "')";
+      const std::string here = where_;
+      want(index(stage.features) && (!stage.body.empty() || stage.features == features),
+           "features must be a buffer that the body writes");
+      steps(stage.body, here + " body");
+      want(written_[size_t(stage.features)], here + ": its body never writes its features");
+      features = stage.features;
+      if (stage.has_exit()) {
+        want(index(stage.logits) && plan_.buffers[size_t(stage.logits)] == plan_.classes,
+             here + ": logits must be a buffer of one value per class");
+        want(!written_[size_t(stage.logits)], here + ": logits are written before the head");
+        steps(stage.head, here + " head");
+        want(written_[size_t(stage.logits)], here + ": its head never writes its logits");
+      }
+      // Samples that leave are moved out of the features alone, so nothing else may cross a stage.
+      for (size_t b = 0; b < written_.size(); ++b) {
+        if (written_[b]) dead_[b] = true;
+        written_[b] = false;
+      }
+      written_[size_t(features)] = true;
+    }
+    want(plan_.stages.back().has_exit(), "the last stage has no head");
+  }
+
+ private:
+  bool index(int buffer) const { return buffer >= 0 && size_t(buffer) < plan_.buffers.size(); }
+
+  void want(bool ok, const std::string& what) const {
+    if (!ok) throw input_error("plan: " + (where_.empty() ? what : where_ + ": " + what));
+  }
+
+  void buffer_holds(int buffer, i64 floats, const char* name) const {
+    want(index(buffer), std::string(name) + " is not a buffer");
+    want(plan_.buffers[size_t(buffer)] == floats, std::string(name) + " needs a buffer of " +
+                                                      std::to_string(floats) + " floats, got one of " +
+                                                      std::to_string(plan_.buffers[size_t(buffer)]));
+  }
+
+  void weight_holds(int weight, i64 count, const char* name) const {
+    want(weight >= 0 && size_t(weight) < plan_.weights.size(), std::string(name) + " is not a weight");
+    const Tensor& t = plan_.weights[size_t(weight)].value;
+    want(t.dtype() == DType::f32 && t.is_contiguous() && t.count() == count,
+         std::string(name) + " needs " + std::to_string(count) + " float32 values, '" +
+             plan_.weights[size_t(weight)].name + "' has shape " + t.shape().str());
+  }
+
+  void steps(const std::vector<Step>& list, const std::string& segment) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      where_ = segment + " step " + std::to_string(i) + " (" + std::string(op_name(list[i].dims)) + ")";
+      step(list[i]);
+    }
+  }
+
+  void step(const Step& s) {
+    StepDims dims = s.dims;
+    visit_fields(dims, [&](const char* name, auto value) {
+      want(i64(value) >= 0 && i64(value) <= kMaxFloats, std::string(name) + " is out of range");
+    });
+    Sizes sizes;
+    try {
+      sizes = std::visit(SizesOf{}, s.dims);
+    } catch (const Error& e) {
+      want(false, e.what());
+    }
+    buffer_holds(s.x, sizes.x, "x");
+    want(written_[size_t(s.x)], "x is read before it is written");
+    if (sizes.z > 0 && (s.z >= 0 || !sizes.z_optional)) {
+      buffer_holds(s.z, sizes.z, "z");
+      want(written_[size_t(s.z)], "z is read before it is written");
+    } else {
+      want(s.z < 0, "takes no second operand");
+    }
+    buffer_holds(s.y, sizes.y, "y");
+    want(!written_[size_t(s.y)] && !dead_[size_t(s.y)] && s.y != 0, "y is written twice");
+    written_[size_t(s.y)] = true;
+
+    if (sizes.w > 0) weight_holds(s.w, sizes.w, "w");
+    want(sizes.w > 0 || s.w < 0, "takes no weights");
+    if (s.bias >= 0) {
+      want(sizes.bias > 0, "takes no bias");
+      weight_holds(s.bias, sizes.bias, "bias");
+    }
+    if (sizes.per_channel > 0) {
+      weight_holds(s.mean, sizes.per_channel, "mean");
+      weight_holds(s.var, sizes.per_channel, "var");
+      weight_holds(s.gamma, sizes.per_channel, "gamma");
+      weight_holds(s.beta, sizes.per_channel, "beta");
+      want(s.eps > 0 && s.eps < 1, "eps must lie between 0 and 1");
+    }
+  }
+
+  const Plan& plan_;
+  std::vector<bool> written_, dead_;  // holds a value now; held one in an earlier stage
+  std::string where_;
+};
+
+}  // namespace
+
+void require_valid(const Plan& plan) { Checker(plan).run(); }
+
+}  // namespace offramp::nn

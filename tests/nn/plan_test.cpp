@@ -1,0 +1,209 @@
+// The plan: recorded from the real forward, folded, run with early exits.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/error.h"
+#include "nn/plan/early_exit.h"
+#include "nn/record.h"
+#include "tests/nn/sample_network.h"
+#include "tests/support/targets.h"
+
+namespace offramp {
+namespace {
+
+using namespace offramp::testing;
+
+std::shared_ptr<const nn::Plan> shared(nn::Plan plan) {
+  return std::make_shared<const nn::Plan>(std::move(plan));
+}
+
+std::vector<float> all_logits(const std::shared_ptr<const nn::Plan>& plan, Target target, int threads,
+                              i64 batch, const std::vector<float>& images, i64 n) {
+  Exec exec(target, threads);
+  nn::EarlyExitRunner runner(plan, target, batch);
+  std::vector<float> logits(size_t(n * i64(runner.exits().size()) * plan->classes));
+  runner.run_all(exec, images.data(), n, logits.data());
+  return logits;
+}
+
+std::vector<float> forward_logits(nn::EarlyExitNetwork& net, const std::vector<float>& images, i64 n) {
+  Exec exec(Target::portable, 1);
+  const nn::Architecture& a = net.architecture();
+  const auto exits = net.forward(
+      exec, Variable(Tensor::from<float>(images, {n, a.height, a.width, a.channels})), nn::Mode::evaluate);
+  std::vector<float> logits;
+  for (i64 i = 0; i < n; ++i)
+    for (const Variable& e : exits)
+      for (i64 c = 0; c < a.classes; ++c)
+        logits.push_back(e.value().values<float>()[size_t(i * a.classes + c)]);
+  return logits;
+}
+
+TEST(Plan, UnfoldedGivesTheBitsOfTheForward) {
+  nn::EarlyExitNetwork net = sample_network();
+  const std::vector<float> images = sample_images(3);
+  const auto plan = shared(nn::record(net));
+  EXPECT_EQ(all_logits(plan, Target::portable, 1, 3, images, 3), forward_logits(net, images, 3));
+}
+
+TEST(Plan, FoldedComputesTheSameFunction) {
+  nn::EarlyExitNetwork net = sample_network();
+  const std::vector<float> images = sample_images(4), want = forward_logits(net, images, 4);
+  const auto plan = shared(nn::deployable(net));
+  for (Target target : runnable_targets()) {
+    const std::vector<float> got = all_logits(plan, target, 2, 4, images, 4);
+    ASSERT_EQ(got.size(), want.size());
+    for (size_t i = 0; i < got.size(); ++i)
+      EXPECT_NEAR(got[i], want[i], 2e-5 * (1 + std::fabs(want[i]))) << i;
+  }
+}
+
+TEST(Plan, FoldingLeavesOneCallPerConvolution) {
+  nn::EarlyExitNetwork net = sample_network();
+  const nn::Plan raw = nn::record(net), plan = nn::deployable(net);
+  i64 norms = 0, acts = 0, residuals = 0;
+  Cost macs_raw, macs;
+  for (const nn::PlanStage& stage : plan.stages)
+    for (const auto* steps : {&stage.body, &stage.head})
+      for (const nn::Step& s : *steps) {
+        norms += std::holds_alternative<kernels::NormDims>(s.dims);
+        acts += std::holds_alternative<kernels::ActDims>(s.dims);
+        residuals += s.z >= 0 && std::holds_alternative<kernels::Conv2dDims>(s.dims);
+        macs += nn::cost(s);
+      }
+  for (const nn::PlanStage& stage : raw.stages)
+    for (const auto* steps : {&stage.body, &stage.head}) macs_raw += nn::cost(*steps);
+  EXPECT_EQ(norms, 0);
+  EXPECT_EQ(acts, 0);
+  EXPECT_EQ(residuals, 2);  // b1, b3
+  EXPECT_EQ(macs.macs, macs_raw.macs);
+  EXPECT_LT(plan.params(), raw.params());
+}
+
+TEST(Plan, RecordingNeedsNoWeights) {
+  nn::EarlyExitNetwork real = sample_network();
+  nn::MetaParameters none;
+  nn::EarlyExitNetwork meta(sample_architecture(), none);
+  const nn::Plan a = nn::deployable(real), b = nn::deployable(meta);
+  ASSERT_EQ(a.stages.size(), b.stages.size());
+  EXPECT_EQ(a.buffers, b.buffers);
+  EXPECT_EQ(a.params(), b.params());
+  for (size_t s = 0; s < a.stages.size(); ++s)
+    for (auto part : {&nn::PlanStage::body, &nn::PlanStage::head}) {
+      ASSERT_EQ((a.stages[s].*part).size(), (b.stages[s].*part).size());
+      for (size_t i = 0; i < (a.stages[s].*part).size(); ++i) {
+        const nn::Step &x = (a.stages[s].*part)[i], &y = (b.stages[s].*part)[i];
+        EXPECT_EQ(x.dims, y.dims);
+        EXPECT_EQ(nn::cost(x), nn::cost(y));
+        EXPECT_EQ(a.weights[size_t(std::max(x.w, 0))].name, b.weights[size_t(std::max(y.w, 0))].name);
+      }
+    }
+  EXPECT_THROW(nn::PlanRunner(shared(b), Target::portable, 1), Error);
+}
+
+TEST(Plan, SameBitsInAnyCompany) {
+  nn::EarlyExitNetwork net = sample_network();
+  const auto plan = shared(nn::deployable(net));
+  const i64 n = 37;
+  const std::vector<float> images = sample_images(n);
+  for (Target target : runnable_targets()) {
+    const std::vector<float> one = all_logits(plan, target, 1, 1, images, n);
+    for (i64 batch : {2, 5, 16, 64})
+      for (int threads : {1, 2})
+        EXPECT_EQ(all_logits(plan, target, threads, batch, images, n), one)
+            << target_name(target) << " batch " << batch << " threads " << threads;
+  }
+}
+
+// The runner's exits are those that the stored confidences pick, at any batch; the MACs it reports are those
+// of the kernels it called.
+TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
+  nn::EarlyExitNetwork net = sample_network();
+  const auto plan = shared(nn::deployable(net));
+  const i64 n = 64, classes = plan->classes;
+  const std::vector<float> images = sample_images(n);
+  const Target target = default_target();
+  const std::vector<float> logits = all_logits(plan, target, 1, 16, images, n);
+
+  // Thresholds that are observed confidences: >= on the same float decides.
+  const auto confidence = [&](i64 sample, i64 exit) {
+    return nn::decide(nn::Confidence::margin, logits.data() + (sample * 3 + exit) * classes, classes);
+  };
+  const auto median = [&](i64 exit) {
+    std::vector<float> all;
+    for (i64 s = 0; s < n; ++s) all.push_back(confidence(s, exit).confidence);
+    std::nth_element(all.begin(), all.begin() + n / 2, all.end());
+    return all[size_t(n / 2)];
+  };
+  const nn::Thresholds cases[] = {{median(0), median(1)},
+                                  {std::nullopt, median(1)},
+                                  {median(0), std::nullopt},
+                                  {std::nullopt, std::nullopt},
+                                  {0.0f, 0.0f},
+                                  {2.0f, 2.0f}};
+  for (const nn::Thresholds& thresholds : cases) {
+    for (i64 batch : {1, 7, 64}) {
+      Recorder recorder;
+      Exec exec(target, 2);
+      exec.recorder = &recorder;
+      nn::EarlyExitRunner runner(plan, target, batch);
+      std::vector<nn::Outcome> outcomes(static_cast<size_t>(n));
+      runner.run(exec, images.data(), n, thresholds, nn::Confidence::margin, outcomes);
+      i64 total = 0;
+      for (i64 s = 0; s < n; ++s) {
+        i64 exit = 2;
+        for (i64 e = 1; e >= 0; --e)
+          if (thresholds[size_t(e)] && confidence(s, e).confidence >= *thresholds[size_t(e)]) exit = e;
+        const nn::Outcome& o = outcomes[size_t(s)];
+        EXPECT_EQ(o.exit, exit);
+        EXPECT_EQ(o.predicted, confidence(s, exit).predicted);
+        EXPECT_EQ(o.confidence, confidence(s, exit).confidence);
+        total += o.macs;
+      }
+      EXPECT_EQ(total, recorder.total().macs);
+    }
+  }
+}
+
+TEST(EarlyExit, RefusesWrongThresholdsAndTargets) {
+  nn::EarlyExitNetwork net = sample_network();
+  const auto plan = shared(nn::deployable(net));
+  Exec exec(Target::portable, 1);
+  nn::EarlyExitRunner runner(plan, Target::portable, 4);
+  std::vector<nn::Outcome> outcomes(4);
+  const std::vector<float> images = sample_images(4);
+  EXPECT_THROW(runner.run(exec, images.data(), 4, {0.5f}, nn::Confidence::margin, outcomes), Error);
+  for (Target target : runnable_targets()) {
+    if (target == Target::portable) continue;
+    Exec other(target, 1);
+    EXPECT_THROW(runner.run(other, images.data(), 4, {0.5f, 0.5f}, nn::Confidence::margin, outcomes), Error);
+  }
+}
+
+TEST(Plan, RefusesWhatDoesNotFit) {
+  nn::EarlyExitNetwork net = sample_network();
+  const nn::Plan good = nn::deployable(net);
+  EXPECT_NO_THROW(nn::require_valid(good));
+  const auto broken = [&](auto&& change) {
+    nn::Plan plan = good;
+    change(plan);
+    EXPECT_THROW(nn::require_valid(plan), Error);
+  };
+  broken([](nn::Plan& p) { p.stages[0].body[0].y = 1000; });
+  broken([](nn::Plan& p) { p.stages[0].body[1].x = p.stages[0].body[2].y; });
+  broken([](nn::Plan& p) { p.stages[0].body[1].y = p.stages[0].body[0].y; });
+  broken([](nn::Plan& p) { p.stages[0].body[0].w = -1; });
+  broken([](nn::Plan& p) { p.buffers[2] += 1; });
+  broken([](nn::Plan& p) { p.stages[1].features = 0; });
+  broken([](nn::Plan& p) { p.stages.back().head.clear(); });
+  broken([](nn::Plan& p) { std::get<kernels::Conv2dDims>(p.stages[0].body[0].dims).stride = 0; });
+  broken([](nn::Plan& p) { std::get<kernels::Conv2dDims>(p.stages[0].body[0].dims).c_out = i64{1} << 60; });
+  broken([](nn::Plan& p) { std::get<kernels::Conv2dDims>(p.stages[0].body[0].dims).pad = -1; });
+  broken([](nn::Plan& p) { p.stages[2].body[0].x = p.stages[0].body[0].y; });  // crosses a stage
+}
+
+}  // namespace
+}  // namespace offramp
