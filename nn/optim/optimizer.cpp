@@ -1,0 +1,45 @@
+#include "nn/optim/optimizer.h"
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/error.h"
+#include "kernels/update/update.h"
+#include "nn/checkpoint.h"
+
+namespace offramp::nn {
+
+bool has_weight_decay(const std::string& name) { return name.ends_with(".weight") || name == "weight"; }
+
+Optimizer::Optimizer(std::vector<NamedParameter> parameters) : parameters_(std::move(parameters)) {
+  for (const NamedParameter& p : parameters_) {
+    const Tensor& t = p.variable.value();
+    if (!t.is_contiguous() || (t.dtype() != DType::f32 && t.dtype() != DType::f64))
+      throw usage_error("optimizer: parameter '" + p.name + "' must be f32 or f64 in row-major order, got " +
+                        std::string(dtype_name(t.dtype())) + " " + t.shape().str());
+  }
+}
+
+void Optimizer::zero_grad() {
+  for (NamedParameter& p : parameters_) p.variable.zero_grad();
+}
+
+void Optimizer::load_state(const StateDict& state) { restore_tensors(this->state(), state); }
+
+GradientNorm clip_gradients(Exec& exec, const std::vector<NamedParameter>& parameters, double max_norm) {
+  double squares = 0;
+  for (const NamedParameter& p : parameters) {
+    const Tensor& g = p.variable.grad();
+    if (!g.defined()) continue;
+    squares += g.dtype() == DType::f64 ? kernels::sum_squares(exec, g.count(), g.data<double>())
+                                       : kernels::sum_squares(exec, g.count(), g.data<float>());
+  }
+  GradientNorm out{.norm = std::sqrt(squares)};
+  if (!std::isfinite(out.norm))
+    out.scale = std::numeric_limits<double>::quiet_NaN();
+  else if (max_norm > 0 && out.norm > max_norm)
+    out.scale = max_norm / out.norm;
+  return out;
+}
+
+}  // namespace offramp::nn
