@@ -173,6 +173,10 @@ TEST(Nsga2, SeedsComeFirstAndFailuresNeverSurvive) {
   int failures = 0;
   for (const Candidate& c : nsga2.candidates()) failures += std::holds_alternative<Failed>(c.outcome);
   EXPECT_GT(failures, 10);
+  for (const Candidate& c : nsga2.candidates()) {
+    const bool bad = c.proposal.genotype[1] >= 4 || c.proposal.genotype[2] == 7;  // NaN is a failure, too
+    EXPECT_EQ(std::holds_alternative<Failed>(c.outcome), bad);
+  }
   for (std::size_t i : nsga2.population())
     EXPECT_TRUE(std::holds_alternative<Scored>(nsga2.candidates()[i].outcome));
   for (const Candidate& c : nsga2.candidates())

@@ -146,7 +146,9 @@ TEST(Store, GivesBackWhatWasPutIn) {
     check(store);
     check(Store::open(path, Store::Access::read));  // beside the writer
   }
-  EXPECT_FALSE(std::filesystem::exists(path + "-wal"));  // closed: one file
+  // Closed: one file, and one that asks for no log beside it (bytes 18 and 19 of the format).
+  EXPECT_FALSE(std::filesystem::exists(path + "-wal"));
+  EXPECT_EQ(slurp(path).substr(18, 2), "\1\1");
   check(Store::open(path, Store::Access::read));
   check(Store::open(path, Store::Access::write));
 }
@@ -226,6 +228,7 @@ TEST(Store, AKilledProcessLosesNothingThatWasStored) {
     EXPECT_TRUE(WIFSIGNALED(status));
     EXPECT_GE(last, wanted);
 
+    EXPECT_GE(Store::open(path, Store::Access::read).candidate_count(), last + 1);  // the log is read, too
     Store store = Store::open(path, Store::Access::write);  // the lock died with its holder
     const std::vector<CandidateRecord> all = store.candidates();
     ASSERT_GE(i64(all.size()), last + 1);
@@ -296,8 +299,12 @@ TEST(Store, DamageIsAnErrorNeverACrash) {
 
 TEST(Store, AFolderThatCannotBeWritten) {
   TempDir dir;
-  const std::string path = dir / "archive.sqlite";
+  const std::string path = dir / "archive.sqlite", logged = dir / "a?b#c%20d.sqlite";
   Store::create(path).add(scored(0));
+  // As left by a writer that closed while somebody was reading: still in the mode that wants a log.
+  Store::create(logged).add(scored(0));
+  Database(logged, SQLITE_OPEN_READWRITE).run("PRAGMA journal_mode=WAL");
+  ASSERT_EQ(slurp(logged).substr(18, 2), "\2\2");
   std::filesystem::remove(path + "-lock");
   std::filesystem::permissions(path, std::filesystem::perms(0444));
   std::filesystem::permissions(dir.path(), std::filesystem::perms(0555));
@@ -308,6 +315,7 @@ TEST(Store, AFolderThatCannotBeWritten) {
     if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) _exit(99);
     try {
       wrong |= Store::open(path, Store::Access::read).candidate_count() != 1;
+      wrong |= Store::open(logged, Store::Access::read).candidate_count() != 1;
     } catch (const Error&) {
       wrong |= 2;
     }
