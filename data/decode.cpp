@@ -125,7 +125,8 @@ class Image {
     if (size_ < 54 || little_endian(data() + 14) < 40) return;  // older headers: stb_image checks enough
     const u64 offset = little_endian(data() + 10), bits = data()[28] | u64{data()[29]} << 8;
     const u64 row = (u64(size.width) * bits + 31) / 32 * 4;
-    if (offset + row * u64(size.height) > size_ + 3)  // some writers leave out the last row's padding
+    // The last row's padding may be missing.
+    if (offset + row * u64(size.height - 1) + (u64(size.width) * bits + 7) / 8 > size_)
       fail_at(size_, "the BMP image is cut short");
   }
 

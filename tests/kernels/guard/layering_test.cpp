@@ -44,7 +44,7 @@ const std::vector<Foreign> kForeign = {
     {"cudnn", {"kernels/"}},
     {"immintrin.h", {"kernels/vec/"}},
     {"stb", {"data/"}},
-    {"zlib.h", {"data/"}},
+    {"zlib.h", {"data/", "tests/data/"}},
     {"sqlite3.h", {"nas/"}},
     {"nlohmann/", {"nas/", "nn/plan/", "tensor/safetensors"}},  // also where model files are read
     {"toml", {"nas/"}},
