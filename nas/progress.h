@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/error.h"
+#include "kernels/timing.h"
 #include "kernels/types.h"
 
 namespace offramp::nas {
@@ -21,6 +22,7 @@ struct Watch {
   std::function<void(const std::string&)>
       on_note;                              // one line worth keeping: a failed candidate, a saved file
   const std::atomic<bool>* stop = nullptr;  // set once by Ctrl-C or SIGTERM
+  double deadline = 0;                      // now_seconds() after which to stop likewise, 0: none
 
   void progress(const Progress& p) const {
     if (on_progress) on_progress(p);
@@ -28,7 +30,9 @@ struct Watch {
   void note(const std::string& line) const {
     if (on_note) on_note(line);
   }
-  bool stop_requested() const { return stop && stop->load(std::memory_order_relaxed); }
+  bool stop_requested() const {
+    return (stop && stop->load(std::memory_order_relaxed)) || (deadline > 0 && now_seconds() >= deadline);
+  }
   // Throws Error(interrupted) once a stop was asked for: for work that has nothing to save.
   void check() const {
     if (stop_requested()) throw Error("interrupted", Error::Kind::interrupted);

@@ -1,0 +1,95 @@
+#include "nas/search/candidate_evaluator.h"
+
+#include <cmath>
+
+#include "kernels/timing.h"
+#include "nas/evaluate/evaluate.h"
+#include "nas/seeds.h"
+#include "nn/record.h"
+
+namespace offramp::nas {
+namespace {
+
+constexpr i64 kBatch = 128;        // images computed together when a split is walked
+constexpr i64 kCurvePoints = 200;  // kept in a model file
+
+}  // namespace
+
+i64 ScoredNetwork::full_macs() const { return nn::exit_costs(*plan).back().leave_macs; }
+
+ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,
+                         const data::Normalisation& normalisation, nn::Confidence confidence,
+                         const TuneOptions& options, const Watch& watch) {
+  nn::EarlyExitRunner runner(plan, exec.target(), kBatch);
+  data::Loader loader(split, normalisation, {.batch = kBatch, .height = plan->height, .width = plan->width});
+  ScoredNetwork scored{.plan = plan};
+  scored.table = answer_all(exec, runner, loader, confidence, watch).table;
+  scored.costs = exit_costs_of(*plan);
+  scored.curve = accuracy_cost_curve(scored.table, scored.costs, options.quantiles);
+  scored.point = pick(scored.curve, scored.table.samples, options);
+  scored.result = apply_policy(scored.table, scored.costs, scored.point.thresholds);
+  return scored;
+}
+
+void store_curve(nn::Model& model, const ScoredNetwork& scored) {
+  model.curve.clear();
+  model.curve_samples = scored.table.samples;
+  for (const CurvePoint& p : thinned(scored.curve, kCurvePoints))
+    model.curve.push_back({p.thresholds, double(p.correct) / double(scored.table.samples), p.total_macs});
+}
+
+ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, i64 epochs, double lr, i64 images,
+                                        const std::string& phase, const Watch& watch,
+                                        const std::string& checkpoint) const {
+  nn::EarlyExitNetwork network = supernet_.extract(genotype);
+  const TrainingData training{splits_.train, normalisation_};
+  if (epochs > 0) {
+    const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
+    train_network(exec_, network, training, config_, epochs, lr, seed, phase, watch, checkpoint);
+  }
+  recalibrate(exec_, network, training, images, config_.train.batch);
+  TuneOptions options{.tolerance = config_.search.tolerance};
+  if (config_.target_macs > 0) options.target_macs = config_.target_macs;
+  return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
+                    normalisation_, nn::parse_confidence(config_.tune.confidence), options, watch);
+}
+
+CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Watch& watch) const {
+  const double start = now_seconds();
+  CandidateRecord record{.id = proposal.id,
+                         .generation = proposal.generation,
+                         .genotype = proposal.genotype,
+                         .origin = proposal.origin,
+                         .parents = proposal.parents};
+  record.weights = config_.candidate.epochs > 0 ? "supernet, fine-tuned" : "supernet";
+  Watch limited = watch;
+  limited.on_progress = nullptr;  // the search shows its own progress
+  if (const double limit = config_.candidate.seconds; limit > 0)
+    limited.deadline = watch.deadline > 0 ? std::min(watch.deadline, start + limit) : start + limit;
+  try {
+    const ScoredNetwork scored = score(proposal.genotype, config_.candidate.epochs, config_.candidate.lr,
+                                       config_.candidate.recalibrate, "candidate", limited);
+    record.accuracy_tune = scored.accuracy();
+    record.avg_macs = scored.average_macs();
+    record.full_macs = scored.full_macs();
+    record.params = scored.plan->params();
+    record.thresholds = scored.point.thresholds;
+    record.objectives = {1 - record.accuracy_tune, record.avg_macs};
+    for (i64 e = 0; e < scored.table.exits; ++e) {
+      i64 correct = 0;
+      for (i64 s = 0; s < scored.table.samples; ++s) correct += scored.table.correct(s, e);
+      record.exit_shares.push_back(double(scored.result.left[std::size_t(e)]) / double(scored.table.samples));
+      record.exit_accuracies.push_back(double(correct) / double(scored.table.samples));
+    }
+  } catch (const std::exception& e) {
+    watch.check();  // stopped from outside: that is no failure of the candidate
+    const auto* error = dynamic_cast<const Error*>(&e);
+    const bool over_time = error && error->kind() == Error::Kind::interrupted;
+    record.state = CandidateRecord::State::failed;
+    record.reason = over_time ? "took longer than candidate.seconds" : e.what();
+  }
+  record.seconds = now_seconds() - start;
+  return record;
+}
+
+}  // namespace offramp::nas

@@ -1,0 +1,61 @@
+// From a genotype to a score: weights, normalisation, plan, thresholds, exact cost.
+#pragma once
+#include <memory>
+
+#include "data/dataset.h"
+#include "nas/search/candidate.h"
+#include "nas/study/records.h"
+#include "nas/thresholds/policy.h"
+#include "nas/thresholds/tuner.h"
+#include "nas/train/network_trainer.h"
+#include "nn/plan/model.h"
+
+namespace offramp::nas {
+
+// A network ready to ship, scored on the tune split.
+struct ScoredNetwork {
+  std::shared_ptr<const nn::Plan> plan;
+  ExitTable table;  // of the tune split
+  ExitCosts costs;
+  std::vector<CurvePoint> curve;
+  CurvePoint point;  // the thresholds chosen
+  PolicyResult result;
+
+  double accuracy() const { return result.accuracy(); }
+  double average_macs() const { return result.average_macs(); }
+  i64 full_macs() const;  // of a sample that runs to the end past every exit of the plan
+};
+
+class CandidateEvaluator {
+ public:
+  // All arguments must outlive the evaluator.
+  CandidateEvaluator(Exec& exec, const Supernet& supernet, const data::Splits& splits,
+                     const data::Normalisation& normalisation, const SearchConfig& config)
+      : exec_(exec), supernet_(supernet), splits_(splits), normalisation_(normalisation), config_(config) {}
+
+  // Inherited weights (fine-tuned for `epochs`), normalisation re-estimated, folded, thresholds tuned.
+  // `recalibrate` = training images behind the statistics.
+  ScoredNetwork score(const Genotype& genotype, i64 epochs, double lr, i64 recalibrate,
+                      const std::string& phase, const Watch& watch, const std::string& checkpoint = "") const;
+
+  // The same as an archive record: never throws but for Error(interrupted); anything else is a failed
+  // candidate.
+  CandidateRecord evaluate(const Proposal& proposal, const Watch& watch) const;
+
+ private:
+  Exec& exec_;
+  const Supernet& supernet_;
+  const data::Splits& splits_;
+  const data::Normalisation& normalisation_;
+  const SearchConfig& config_;
+};
+
+// Keeps the accuracy-cost curve (thinned) in a model.
+void store_curve(nn::Model& model, const ScoredNetwork& scored);
+
+// Any plan, scored on a split: the part that `tune` shares.
+ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,
+                         const data::Normalisation& normalisation, nn::Confidence confidence,
+                         const TuneOptions& options, const Watch& watch);
+
+}  // namespace offramp::nas

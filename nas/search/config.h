@@ -1,0 +1,69 @@
+// Everything that decides the result of a run, by dotted key: what --config files, --set and flags write
+// into, and what run.toml holds.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/types.h"
+
+namespace offramp::nas {
+
+struct SearchConfig {
+  std::string data = "fashion-mnist", space = "small", recipe = "offramp", objective = "macs";
+  i64 target_macs = 0;  // average per sample; 0: none
+  u64 seed = 1;
+
+  struct Supernet {
+    i64 epochs = 3;
+    double lr = 0.1;
+    i64 random_subnets = 2;  // beside the largest and the smallest, in every step
+  } supernet;
+  struct Search {
+    i64 evals = 60, population = 16;
+    double tolerance = 0.0025;  // accuracy given up for fewer MACs where there is no target
+  } search;
+  struct Candidate {
+    i64 epochs = 0;  // of fine-tuning; 0: inherited weights
+    double lr = 0.02;
+    i64 recalibrate = 512;  // training images behind its normalisation statistics
+    double seconds = 0;     // time limit, 0: none
+  } candidate;
+  struct Final {
+    i64 epochs = 4, count = 4;
+    double lr = 0.05;
+  } final;
+  struct Train {
+    i64 samples = 0;  // 0: all; else so many, stratified
+    i64 batch = 128, epochs = 10;
+    double lr = 0.1, momentum = 0.9, weight_decay = 5e-4, warmup = 0.1, label_smoothing = 0.05, clip = 5;
+    double distill = 0.5;  // weight of the final exit's answer as a teacher of the early ones
+    double ema = 0;        // decay of the averaged weights, 0: none
+    bool augment = true;
+  } train;
+  struct Tune {
+    i64 samples = 0;  // 0: the data's own default
+    std::string confidence = "margin";
+  } tune;
+};
+
+// Throws Error(usage) for an unknown key (with the nearest spelling) or a value that does not fit. Counts may
+// carry k, M or G.
+void set_key(SearchConfig& config, const std::string& key, const std::string& value);
+
+// "a.b=c" as --set takes it.
+void set_assignment(SearchConfig& config, const std::string& assignment);
+
+// A TOML file over `config`. Throws Error(input) with path, line and key.
+void read_config(SearchConfig& config, const std::string& path);
+void read_config_text(SearchConfig& config, const std::string& text, const std::string& path);
+
+// Every key, sections in order; read_config_text gives the same configuration back.
+std::string to_toml(const SearchConfig& config);
+
+std::vector<std::string> config_keys();
+
+// "17M", "1.5k", "200": a count. Throws Error(usage) naming `what`.
+i64 parse_count(const std::string& text, const std::string& what);
+
+}  // namespace offramp::nas

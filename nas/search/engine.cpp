@@ -1,0 +1,411 @@
+#include "nas/search/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "data/catalog.h"
+#include "kernels/timing.h"
+#include "nas/evaluate/evaluate.h"
+#include "nas/search/candidate_evaluator.h"
+#include "nas/search/front.h"
+#include "nas/search/hypervolume.h"
+#include "nas/search/nsga2.h"
+#include "nas/seeds.h"
+#include "nas/study/store.h"
+#include "tensor/file.h"
+#include "tensor/safetensors.h"
+
+namespace offramp::nas {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr i64 kFinalRecalibrate = 4096;  // images behind the statistics of a final network
+constexpr i64 kTestBatch = 128;
+constexpr char kFinished[] = "finished";  // set in the archive once everything is written
+
+// Where things are in a run directory.
+struct Paths {
+  std::string out;
+  std::string config() const { return out + "/run.toml"; }
+  std::string space() const { return out + "/space.toml"; }
+  std::string archive() const { return out + "/archive.sqlite"; }
+  std::string supernet() const { return out + "/supernet.safetensors"; }
+  std::string work() const { return out + "/work"; }
+  std::string front() const { return out + "/front.csv"; }
+  std::string models() const { return out + "/models"; }
+  std::string model(i64 id) const { return models() + "/" + std::to_string(id) + ".safetensors"; }
+  std::string chosen() const { return out + "/chosen.safetensors"; }
+};
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw Error("cannot create folder " + path + ": " + error.message());
+}
+
+std::string shortest(double value) {
+  char text[40];
+  const int length = std::snprintf(text, sizeof text, "%.6f", value);
+  return std::string(text, std::size_t(length));
+}
+
+// Share of the box between ideal (no error, 10^5 MACs) and reference (chance, 10^8 MACs) that the front
+// dominates, cost on a logarithmic scale.
+double front_hypervolume(const Front& front, i64 classes) {
+  std::vector<std::vector<double>> points;
+  for (const FrontPoint& p : front.points())
+    points.push_back({p.objectives[0], std::log10(std::max(p.objectives[1], 1.0))});
+  const double ideal[] = {0, 5}, reference[] = {1 - 1 / double(classes), 8};
+  return normalised_hypervolume(points, ideal, reference);
+}
+
+std::string percent(double share) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%.2f %%", 100 * share);
+  return text;
+}
+std::string millions(double macs) {
+  char text[24];
+  std::snprintf(text, sizeof text, "%.3fM", macs / 1e6);
+  return text;
+}
+
+class Run {
+ public:
+  Run(Exec& exec, const SearchRequest& request, const Watch& watch)
+      : exec_(exec),
+        request_(request),
+        config_(request.config),
+        watch_(watch),
+        paths_{request.out},
+        store_(Store::open(paths_.archive(), Store::Access::write)),
+        space_(Space::parse(read_file(paths_.space(), i64{1} << 22), config_.space)),
+        splits_(data::load(config_.data, {.dirs = request.data_dirs,
+                                          .seed = stream_seed(config_.seed, "split"),
+                                          .train_samples = config_.train.samples,
+                                          .tune_samples = config_.tune.samples})),
+        normalisation_(data::channel_statistics(splits_.train)),
+        supernet_(space_, task_of(splits_.train), Rng(stream_seed(config_.seed, "init"))),
+        evaluator_(exec, supernet_, splits_, normalisation_, config_) {}
+
+  SearchResult run() {
+    store_.add_event("start", request_.build);
+    try {
+      train_supernet_weights();
+      search();
+      return finish();
+    } catch (const Error& e) {
+      store_.add_event(e.kind() == Error::Kind::interrupted ? "interrupt" : "error", e.what());
+      throw;
+    }
+  }
+
+ private:
+  static Task task_of(const data::Dataset& set) {
+    return {.classes = i64(set.classes.size()),
+            .channels = set.channels(),
+            .height = set.height(),
+            .width = set.width()};
+  }
+
+  void train_supernet_weights() {
+    if (fs::exists(paths_.supernet())) {
+      nn::restore_tensors(supernet_.state(), read_safetensors(paths_.supernet()).tensors);
+      return;
+    }
+    if (config_.supernet.epochs > 0) {
+      make_folder(paths_.work());
+      const std::string checkpoint = paths_.work() + "/supernet.safetensors";
+      const double start = now_seconds();
+      const TrainReport report =
+          train_supernet(exec_, supernet_, {splits_.train, normalisation_}, config_, watch_, checkpoint);
+      watch_.note("supernet: " + std::to_string(report.epochs) + " epochs on " +
+                  std::to_string(splits_.train.size()) + " images, loss " + shortest(report.last_loss) +
+                  ", " + std::to_string(i64(now_seconds() - start)) + " s");
+    }
+    write_safetensors(paths_.supernet(), {supernet_.state(), {}});
+    std::error_code ignored;
+    fs::remove_all(paths_.work(), ignored);
+  }
+
+  Nsga2 sampler() const {
+    GeneSpace genes{
+        .canonical = [this](const Genotype& g) { return space_.canonical(g); },
+        .valid = [this](const Genotype& g) { return space_.exits() == 0 || space_.any_exit_on(g); }};
+    for (const Gene& gene : space_.genes()) genes.choices.push_back(i32(gene.values.size()));
+    return Nsga2(std::move(genes), {.seed = stream_seed(config_.seed, "variation"),
+                                    .population = config_.search.population,
+                                    .seeds = {space_.min_genotype(), space_.max_genotype()}});
+  }
+
+  void search() {
+    Nsga2 sampler = this->sampler();
+    const i64 classes = i64(splits_.train.classes.size());
+    for (i64 done = 0; done < config_.search.evals;) {
+      const double start = now_seconds();
+      const std::vector<Proposal> proposals = sampler.ask(config_.search.evals - done);
+      if (proposals.empty()) break;  // the space is used up
+      std::vector<Evaluation> evaluations;
+      for (const Proposal& proposal : proposals) {
+        const CandidateRecord record = evaluated(proposal);
+        evaluations.push_back({record.id, outcome_of(record)});
+        front_.insert(record.id, evaluations.back().outcome);
+        failed_ += record.state == CandidateRecord::State::failed;
+        ++done;
+        watch_.progress({.phase = "search",
+                         .done = done,
+                         .total = config_.search.evals,
+                         .unit = "candidate",
+                         .best = best_in_words()});
+      }
+      sampler.tell(evaluations);
+      hypervolume_ = front_hypervolume(front_, classes);
+      const FrontPoint* best = best_under(front_.points(), 1, target());
+      store_.set(GenerationRecord{
+          .generation = proposals.front().generation,
+          .hypervolume = hypervolume_,
+          .front_size = i64(front_.points().size()),
+          .evaluations = done,
+          .failures = failed_,
+          .best_at_target = best && config_.target_macs > 0 ? 1 - best->objectives[0] : std::nan(""),
+          .seconds = now_seconds() - start});
+      watch_.note("generation " + std::to_string(proposals.front().generation) + ": " + std::to_string(done) +
+                  " evaluated, hypervolume " + shortest(hypervolume_) + ", front " +
+                  std::to_string(front_.points().size()) + ", best " + best_in_words());
+      evaluated_ = done;
+    }
+    if (front_.points().empty())
+      throw Error(
+          "every one of the " + std::to_string(evaluated_) + " candidates failed; the archive says why",
+          Error::Kind::infeasible);
+  }
+
+  double target() const { return config_.target_macs > 0 ? double(config_.target_macs) : HUGE_VAL; }
+
+  std::string best_in_words() const {
+    const FrontPoint* best = best_under(front_.points(), 1, target());
+    if (!best) return "";
+    return percent(1 - best->objectives[0]) + " at " + millions(best->objectives[1]) + " MACs";
+  }
+
+  static Outcome outcome_of(const CandidateRecord& record) {
+    if (record.state == CandidateRecord::State::failed) return Failed{record.reason};
+    return Scored{record.objectives, record.violation};
+  }
+
+  // From the archive when it was evaluated before an interruption.
+  CandidateRecord evaluated(const Proposal& proposal) {
+    if (const auto known = store_.find(proposal.genotype)) return *known;
+    watch_.check();
+    const CandidateRecord record = evaluator_.evaluate(proposal, watch_);
+    if (record.state == CandidateRecord::State::failed)
+      watch_.note("candidate " + std::to_string(record.id) + " failed: " + record.reason);
+    store_.add(record);
+    return record;
+  }
+
+  // Evenly spread over the front, best accuracy first; always with the best under the target.
+  std::vector<i64> ids_to_finish() const {
+    const auto& points = front_.points();  // ascending in error
+    std::vector<i64> ids;
+    const auto take = [&](i64 id) {
+      if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+    };
+    const i64 n = i64(points.size()), count = std::min(config_.final.count, n);
+    if (const FrontPoint* best = best_under(points, 1, target())) take(best->id);
+    for (i64 i = 0; i < n && i64(ids.size()) < count; ++i)
+      take(points[std::size_t(count > 1 ? i * (n - 1) / (count - 1) % n : 0)].id);
+    for (i64 i = 0; i < n && i64(ids.size()) < count; ++i) take(points[std::size_t(i)].id);
+    return ids;
+  }
+
+  SearchResult finish() {
+    make_folder(paths_.models());
+    std::vector<FinalNetwork> networks;
+    const std::vector<i64> ids = ids_to_finish();
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      networks.push_back(
+          finished(ids[i], "final " + std::to_string(i + 1) + "/" + std::to_string(ids.size())));
+
+    SearchResult result{.evaluated = evaluated_, .failed = failed_, .hypervolume = hypervolume_};
+    result.front = non_dominated(networks);
+    write_front(result.front);
+    choose(result, networks);
+    store_.set_meta(kFinished, "1");
+    return result;
+  }
+
+  // Trained to the end, tuned, evaluated on the test split once; its model file says that this was done.
+  FinalNetwork finished(i64 id, const std::string& phase) {
+    const CandidateRecord record = *store_.candidate(id);
+    FinalNetwork network{.id = id, .genotype = record.genotype, .model = paths_.model(id)};
+    const std::string key = "final " + std::to_string(id);
+    if (!(fs::exists(network.model) && store_.meta(key))) {
+      watch_.check();
+      make_folder(paths_.work());
+      const std::string checkpoint = paths_.work() + "/" + std::to_string(id) + ".safetensors";
+      const ScoredNetwork scored = evaluator_.score(record.genotype, config_.final.epochs, config_.final.lr,
+                                                    kFinalRecalibrate, phase, watch_, checkpoint);
+      nn::save_model(network.model, model_of(record.genotype, scored));
+      store_.set_meta(key, final_figures(scored, test_accuracy(scored)));
+      std::error_code ignored;
+      fs::remove_all(paths_.work(), ignored);
+    }
+    read_figures(*store_.meta(key), network);
+    const nn::Model model = nn::load_model(network.model);
+    network.thresholds = model.thresholds;
+    network.full_macs = nn::exit_costs(*model.plan).back().leave_macs;
+    network.params = model.plan->params();
+    watch_.note(phase + ": network " + std::to_string(id) + ", tune " + percent(network.accuracy_tune) +
+                ", test " + percent(network.accuracy_test) + " at " + millions(network.avg_macs) +
+                " MACs on average");
+    return network;
+  }
+
+  double test_accuracy(const ScoredNetwork& scored) {
+    nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch);
+    data::Loader loader(splits_.test, normalisation_,
+                        {.batch = kTestBatch, .height = scored.plan->height, .width = scored.plan->width});
+    const TakenExits taken = take_exits(exec_, runner, loader, scored.point.thresholds,
+                                        nn::parse_confidence(config_.tune.confidence), watch_);
+    i64 correct = 0;
+    for (std::size_t s = 0; s < taken.outcomes.size(); ++s)
+      correct += taken.outcomes[s].predicted == taken.labels[s];
+    return double(correct) / double(taken.outcomes.size());
+  }
+
+  nn::Model model_of(const Genotype& genotype, const ScoredNetwork& scored) const {
+    nn::Model model{.plan = scored.plan,
+                    .space = space_.name(),
+                    .genotype = genotype,
+                    .class_names = splits_.train.classes,
+                    .mean = normalisation_.mean,
+                    .std = normalisation_.std,
+                    .confidence = nn::parse_confidence(config_.tune.confidence),
+                    .thresholds = scored.point.thresholds,
+
+                    .data = config_.data,
+                    .split_seed = stream_seed(config_.seed, "split"),
+                    .train_samples = splits_.train.size(),
+                    .tune_samples = splits_.tune.size(),
+                    .seed = config_.seed,
+                    .build = request_.build};
+    store_curve(model, scored);
+    return model;
+  }
+
+  // Kept exactly: hexadecimal floats.
+  static std::string final_figures(const ScoredNetwork& scored, double accuracy_test) {
+    char text[128];
+    std::snprintf(text, sizeof text, "%a %a %a", scored.accuracy(), accuracy_test, scored.average_macs());
+    return text;
+  }
+  static void read_figures(const std::string& text, FinalNetwork& network) {
+    if (std::sscanf(text.c_str(), "%la %la %la", &network.accuracy_tune, &network.accuracy_test,
+                    &network.avg_macs) != 3)
+      throw input_error("archive: the figures of network " + std::to_string(network.id) + " are damaged");
+  }
+
+  static std::vector<FinalNetwork> non_dominated(const std::vector<FinalNetwork>& networks) {
+    Front front;
+    for (const FinalNetwork& n : networks) front.insert(n.id, Scored{{1 - n.accuracy_tune, n.avg_macs}});
+    std::vector<FinalNetwork> kept;
+    for (const FinalNetwork& n : networks)
+      for (const FrontPoint& p : front.points())
+        if (p.id == n.id) kept.push_back(n);
+    std::sort(kept.begin(), kept.end(), [](const FinalNetwork& a, const FinalNetwork& b) {
+      return a.avg_macs != b.avg_macs ? a.avg_macs < b.avg_macs : a.id < b.id;
+    });
+    return kept;
+  }
+
+  void write_front(const std::vector<FinalNetwork>& networks) const {
+    std::string csv = "id,accuracy_tune,accuracy_test,avg_macs,full_macs,params,latency_us,genotype\n";
+    for (const FinalNetwork& n : networks) {
+      char avg[32];
+      std::snprintf(avg, sizeof avg, "%.1f", n.avg_macs);
+      csv += std::to_string(n.id) + "," + shortest(n.accuracy_tune) + "," + shortest(n.accuracy_test) + "," +
+             avg + "," + std::to_string(n.full_macs) + "," + std::to_string(n.params) + ",,\"" +
+             to_text(n.genotype) + "\"\n";
+    }
+    write_file_atomically(paths_.front(), csv);
+  }
+
+  void choose(SearchResult& result, const std::vector<FinalNetwork>& networks) const {
+    Front front;
+    for (const FinalNetwork& n : result.front) front.insert(n.id, Scored{{1 - n.accuracy_tune, n.avg_macs}});
+    const FrontPoint* chosen =
+        config_.target_macs > 0 ? best_under(front.points(), 1, target()) : front_knee(front.points());
+    if (!chosen) {
+      const auto nearest =
+          std::min_element(networks.begin(), networks.end(),
+                           [](const auto& a, const auto& b) { return a.avg_macs < b.avg_macs; });
+      throw Error("no network meets the target of " + millions(target()) + " average MACs; the nearest is " +
+                      nearest->model + " with " + millions(nearest->avg_macs) + ": raise --target-macs",
+                  Error::Kind::infeasible);
+    }
+    result.chosen = chosen->id;
+    result.chosen_model = paths_.chosen();
+    write_file_atomically(paths_.chosen(), read_file(paths_.model(chosen->id)));
+  }
+
+  Exec& exec_;
+  const SearchRequest& request_;
+  const SearchConfig& config_;
+  const Watch& watch_;
+  Paths paths_;
+  Store store_;
+  Space space_;
+  data::Splits splits_;
+  data::Normalisation normalisation_;
+  Supernet supernet_;
+  CandidateEvaluator evaluator_;
+  Front front_;
+  i64 evaluated_ = 0, failed_ = 0;
+  double hypervolume_ = 0;
+};
+
+}  // namespace
+
+void create_run(const SearchRequest& request, bool force) {
+  const Paths paths{request.out};
+  std::error_code error;
+  if (fs::exists(paths.out, error) &&
+      !(fs::is_directory(paths.out, error) && fs::is_empty(paths.out, error))) {
+    if (!force)
+      throw usage_error(paths.out + " exists already: choose another --out, or --force to replace it");
+    if (!fs::is_directory(paths.out, error)) throw usage_error(paths.out + " is not a folder");
+    for (const std::string& file : {paths.config(), paths.space(), paths.archive(), paths.archive() + "-wal",
+                                    paths.archive() + "-shm", paths.supernet(), paths.front(), paths.chosen(),
+                                    paths.models(), paths.work(), paths.out + "/env.json"})
+      fs::remove_all(file, error);
+  }
+  const Space space = Space::load(request.config.space);  // before anything is written
+  data::info_of(request.config.data);
+  make_folder(paths.out);
+  write_file_atomically(paths.space(), space.text());
+  Store::create(paths.archive());
+  write_file_atomically(paths.config(), to_toml(request.config));  // last: a folder with it is a whole run
+}
+
+SearchConfig load_run(const std::string& out) {
+  const Paths paths{out};
+  if (!fs::exists(paths.config()))
+    throw input_error(out + " is not a run directory: there is no " + paths.config());
+  SearchConfig config;
+  read_config(config, paths.config());
+  return config;
+}
+
+bool run_finished(const std::string& out) {
+  return Store::open(Paths{out}.archive(), Store::Access::read).meta(kFinished).has_value();
+}
+
+SearchResult continue_run(Exec& exec, const SearchRequest& request, const Watch& watch) {
+  return Run(exec, request, watch).run();
+}
+
+}  // namespace offramp::nas

@@ -1,0 +1,61 @@
+// A whole search: train the supernet, propose and evaluate candidates, train the chosen ones to the end,
+// evaluate them on the test split once, write the run directory. The run is a deterministic function of its
+// configuration; what was done already is found in the directory, so going on after an interruption gives the
+// same result.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "nas/progress.h"
+#include "nas/search/config.h"
+#include "nas/search/genes.h"
+#include "nas/thresholds/exit_table.h"
+
+namespace offramp {
+class Exec;
+}
+
+namespace offramp::nas {
+
+struct SearchRequest {
+  SearchConfig config;
+  std::string out;                     // run directory
+  std::vector<std::string> data_dirs;  // where data are looked for
+  std::string build;                   // version of the program, kept in model files
+};
+
+// One network trained to the end.
+struct FinalNetwork {
+  i64 id = 0;
+  Genotype genotype;
+  Thresholds thresholds;
+  double accuracy_tune = 0, accuracy_test = 0;
+  double avg_macs = 0;  // on the tune split, with its thresholds
+  i64 full_macs = 0, params = 0;
+  std::string model;  // path
+};
+
+struct SearchResult {
+  std::vector<FinalNetwork> front;  // non-dominated on (tune error, average MACs), ascending in MACs
+  i64 chosen = -1;                  // id
+  std::string chosen_model;         // path
+  i64 evaluated = 0, failed = 0;
+  double hypervolume = 0;  // of the last generation
+  double test_final_accuracy = 0;
+};
+
+// A new run directory with run.toml, space.toml and an empty archive. Throws Error(usage) when it exists and
+// holds anything, unless `force` (then what a run writes there is removed first).
+void create_run(const SearchRequest& request, bool force);
+
+// Configuration of an existing run, for `resume`. Throws Error(input) when it is no run directory.
+SearchConfig load_run(const std::string& out);
+
+// True when nothing is left to do.
+bool run_finished(const std::string& out);
+
+// Does what is left to do. Throws Error(interrupted) when stopped; Error(infeasible), after everything is
+// written, when no network meets the target.
+SearchResult continue_run(Exec& exec, const SearchRequest& request, const Watch& watch);
+
+}  // namespace offramp::nas

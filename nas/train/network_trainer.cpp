@@ -1,0 +1,120 @@
+#include "nas/train/network_trainer.h"
+
+#include "autograd/ops/resize.h"
+#include "nas/seeds.h"
+#include "nn/loss.h"
+
+namespace offramp::nas {
+namespace {
+
+data::LoaderOptions training_options(const TrainingData& data, const SearchConfig& config,
+                                     const nn::Architecture& input, u64 seed) {
+  data::LoaderOptions options{.batch = config.train.batch,
+                              .shuffle = true,
+                              .drop_last = true,
+                              .seed = seed,
+                              .height = input.height,
+                              .width = input.width};
+  if (config.train.augment) options.augment = data::default_augment(data.train.name, data.train.height());
+  return options;
+}
+
+TrainOptions train_options(const SearchConfig& config, i64 epochs, double lr, u64 seed) {
+  const auto& t = config.train;
+  return {.epochs = epochs,
+          .batch = t.batch,
+          .lr = lr,
+          .momentum = t.momentum,
+          .weight_decay = t.weight_decay,
+          .warmup = t.warmup,
+          .clip = t.clip,
+          .ema = t.ema,
+          .seed = seed};
+}
+
+}  // namespace
+
+TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
+                          const SearchConfig& config, i64 epochs, double lr, u64 seed,
+                          const std::string& phase, const Watch& watch, const std::string& checkpoint) {
+  data::Loader loader(data.train, data.normalisation,
+                      training_options(data, config, network.architecture(), seed));
+  const nn::ExitLossOptions loss_options{.label_smoothing = config.train.label_smoothing,
+                                         .distillation = config.train.distill};
+  Trainer trainer(exec, network.named_parameters(), train_options(config, epochs, lr, seed), phase);
+  trainer.keep_checkpoint(checkpoint);
+  return trainer.run(
+      loader,
+      [&](const data::Batch& batch, i64) {
+        const std::vector<Variable> logits = network.forward(exec, Variable(batch.images), nn::Mode::train);
+        const Variable loss = nn::exit_loss(exec, logits, batch.labels, loss_options);
+        backward(exec, loss);
+        return loss.value().item();
+      },
+      watch);
+}
+
+TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingData& data,
+                           const SearchConfig& config, const Watch& watch, const std::string& checkpoint) {
+  const Space& space = supernet.space();
+  const Genotype largest = space.max_genotype(), smallest = space.min_genotype();
+  const u64 seed = stream_seed(config.seed, "supernet order");
+  const Rng draws(stream_seed(config.seed, "supernet sampling"));
+  const nn::ExitLossOptions own{.label_smoothing = config.train.label_smoothing,
+                                .distillation = config.train.distill};
+  const nn::ExitLossOptions taught{.distillation = 1};
+
+  // Every subnet of a batch sees the same images, resized from the data's own size to what it takes.
+  data::Loader loader(data.train, data.normalisation, training_options(data, config, {}, seed));
+  Trainer trainer(exec, supernet.parameters(),
+                  train_options(config, config.supernet.epochs, config.supernet.lr, seed), "supernet");
+  trainer.keep_checkpoint(checkpoint);
+  return trainer.run(
+      loader,
+      [&](const data::Batch& batch, i64 step) {
+        const Variable images(batch.images);
+        Tensor teacher;
+        double reported = 0;
+        const auto pass = [&](const Genotype& genotype, const nn::ExitLossOptions& options) {
+          nn::EarlyExitNetwork network = supernet.subnet(genotype);
+          const nn::Architecture& input = network.architecture();
+          const bool fits = images.shape()[1] == input.height && images.shape()[2] == input.width;
+          const Variable x =
+              fits ? images
+                   : ops::resize(exec, images, input.height, input.width, kernels::ResizeKind::bilinear);
+          const std::vector<Variable> logits = network.forward(exec, x, nn::Mode::train);
+          const Variable loss = nn::exit_loss(exec, logits, batch.labels, options, teacher);
+          backward(exec, loss);
+          if (!teacher.defined()) {
+            teacher = logits.back().value();
+            reported = loss.value().item();
+          }
+        };
+        pass(largest, own);
+        pass(smallest, taught);
+        for (i64 i = 0; i < config.supernet.random_subnets; ++i) {
+          Rng rng = draws.derive(u64(step), u64(i));
+          pass(space.sample(rng), taught);
+        }
+        return reported;
+      },
+      watch);
+}
+
+void recalibrate(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data, i64 images,
+                 i64 batch_size) {
+  const nn::Architecture& input = network.architecture();
+  data::Loader loader(data.train, data.normalisation,
+                      {.batch = batch_size,
+                       .shuffle = true,
+                       .drop_last = true,
+                       .seed = 0,
+                       .height = input.height,
+                       .width = input.width});
+  loader.start(0);
+  data::Batch batch;
+  for (i64 seen = 0; seen < images && loader.next(batch); seen += batch.size())
+    network.forward(exec, Variable(batch.images), nn::Mode::recalibrate);
+}
+
+}  // namespace offramp::nas

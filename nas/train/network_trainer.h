@@ -1,0 +1,30 @@
+// Training of plain networks and of supernets: what one batch does, and with which options.
+#pragma once
+#include "nas/search/config.h"
+#include "nas/supernet/supernet.h"
+#include "nas/train/trainer.h"
+
+namespace offramp::nas {
+
+// A search's training data: the loader's options follow the network's input size.
+struct TrainingData {
+  const data::Dataset& train;
+  const data::Normalisation& normalisation;
+};
+
+// A plain network on its own (or fine-tuned from weights it has): cross entropy at every exit, the final exit
+// teaching the earlier ones. `epochs` and `lr` as given, everything else from config.train.
+TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
+                          const SearchConfig& config, i64 epochs, double lr, u64 seed,
+                          const std::string& phase, const Watch& watch, const std::string& checkpoint = "");
+
+// Sandwich rule with in-place distillation: every batch trains the largest network on the labels, then the
+// smallest and random ones on the largest one's answer. Source: Yu et al. 2020 (BigNAS).
+TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingData& data,
+                           const SearchConfig& config, const Watch& watch,
+                           const std::string& checkpoint = "");
+
+// Normalisation statistics of a network re-estimated on the first `images` training images, not augmented.
+void recalibrate(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data, i64 images, i64 batch);
+
+}  // namespace offramp::nas

@@ -1,0 +1,49 @@
+// The optimisation loop: epochs of batches, one update a batch, a checkpoint after each epoch.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "data/loader.h"
+#include "nas/progress.h"
+#include "nn/network.h"
+
+namespace offramp::nas {
+
+struct TrainOptions {
+  i64 epochs = 1, batch = 128;
+  double lr = 0.1, momentum = 0.9, weight_decay = 5e-4;
+  double warmup = 0.1;  // share of all steps in which the learning rate rises; then a cosine to 0
+  double clip = 5;      // global norm of the gradient; 0: none
+  double ema = 0;       // decay of averaged weights, which replace the trained ones at the end; 0: none
+  u64 seed = 0;
+};
+
+struct TrainReport {
+  i64 epochs = 0;
+  double last_loss = 0;  // mean of the last epoch
+};
+
+// Adds the gradients of one batch to the parameters and returns the loss. `step` counts over all epochs.
+using BatchStep = std::function<double(const data::Batch& batch, i64 step)>;
+
+class Trainer {
+ public:
+  // `parameters` are leaves. `phase` names the progress bar.
+  Trainer(Exec& exec, std::vector<nn::NamedParameter> parameters, TrainOptions options, std::string phase);
+
+  // State is kept in this file after each epoch, and training goes on from it when it exists: the result is
+  // the same, bit for bit, as without an interruption. The file is left behind; its owner removes it.
+  void keep_checkpoint(std::string path) { checkpoint_ = std::move(path); }
+
+  // Throws Error(interrupted) when a stop is asked for, Error(failed) when the loss is not finite.
+  TrainReport run(data::Loader& loader, const BatchStep& step, const Watch& watch);
+
+ private:
+  Exec& exec_;
+  std::vector<nn::NamedParameter> parameters_;
+  TrainOptions options_;
+  std::string phase_, checkpoint_;
+};
+
+}  // namespace offramp::nas
