@@ -45,7 +45,7 @@ std::string nearest(std::string_view wanted, std::span<const std::string> candid
     const std::string other = lower(candidate);
     if (other.size() > kLongest) continue;
     const bool prefix = word.size() >= 3 && other.compare(0, word.size(), word) == 0;
-    const i64 distance = prefix ? 1 : edit_distance(word, other);
+    const i64 distance = word == other ? 0 : prefix ? 1 : edit_distance(word, other);
     if (distance < best_distance) {
       best = &candidate;
       best_distance = distance;

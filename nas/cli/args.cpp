@@ -39,7 +39,7 @@ struct Args::Impl {
   };
 
   Console& console;
-  std::string path, summary;
+  std::string path, summary, notes;
   std::vector<std::string> examples;
   CLI::App app;
   std::vector<std::unique_ptr<Entry>> entries;
@@ -103,7 +103,7 @@ struct Args::Impl {
     for (const auto& e : entries)
       out += "  " + e->shown + std::string(width - e->shown.size() + 2, ' ') + e->help +
              (e->required && !e->positional ? " (required)" : "") + "\n";
-    return out + "common: --json  -q,--quiet  -v,--verbose  --color auto|always|never  --help\n";
+    return out + "common: --json  -q,--quiet  -v,--verbose  --color auto|always|never  --help\n" + notes;
   }
 };
 
@@ -211,6 +211,11 @@ Args& Args::data_dir(std::string& value) {
 Args& Args::required(const std::string& flag) {
   for (auto& e : impl_->entries)
     if (flag_of(e->name) == flag) e->required = true;
+  return *this;
+}
+
+Args& Args::notes(const std::string& text) {
+  impl_->notes = text;
   return *this;
 }
 

@@ -49,6 +49,8 @@ class Args {
   Args& data_dir(std::string& value);       // --data-dir DIR
   Args& required(const std::string& flag);  // the option must be given
 
+  Args& notes(const std::string& text);  // printed at the end of --help
+
   // False: help was asked for and printed. Throws Error(usage) naming the word that is wrong and the nearest
   // one.
   bool parse(const Words& words);

@@ -69,8 +69,8 @@ double now_seconds() {
 }
 
 bool is_number(const std::string& cell) {
-  if (cell.empty()) return false;
-  return (cell[0] >= '0' && cell[0] <= '9') || (cell[0] == '-' && cell.size() > 1);
+  return !cell.empty() && cell.find_first_not_of("0123456789.+-%kMG") == std::string::npos &&
+         cell.find_first_of("0123456789") != std::string::npos;
 }
 
 }  // namespace
@@ -221,9 +221,9 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<bool> right;
   for (size_t r = 0; r < rows.size(); ++r)
     for (size_t c = 0; c < rows[r].size(); ++c) {
-      if (c >= width.size()) width.push_back(0), right.push_back(false);
+      if (c >= width.size()) width.push_back(0), right.push_back(rows.size() > 1);
       width[c] = std::max(width[c], rows[r][c].size());
-      if (r > 0 && is_number(rows[r][c])) right[c] = true;
+      if (r > 0 && !rows[r][c].empty() && !is_number(rows[r][c])) right[c] = false;
     }
   std::string out;
   for (const auto& row : rows) {

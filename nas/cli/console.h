@@ -57,7 +57,7 @@ class Console {
 // After the first Ctrl-C or SIGTERM the flag is set; a second one ends the process at once with 130.
 const std::atomic<bool>& stop_flag();
 
-// Columns aligned with spaces: numbers (first cell below the head starts with a digit or '-') to the right.
+// Columns aligned with spaces: those that hold numbers only below the head to the right.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 
 std::string format_count(i64 value);          // 17400000 -> "17.4M"

@@ -42,9 +42,16 @@ std::span<const Verb> verbs();
 // Runs the row called words[0] with the words behind it; `of` is "" for a verb, "space" for an action of
 // space.
 void dispatch(Console& console, std::span<const Verb> list, std::string_view of, const Words& words);
+// The same for a verb made of actions ("space list"), with a --help that lists them.
+void dispatch_actions(Console& console, std::span<const Verb> list, const std::string& of,
+                      const std::string& summary, const std::vector<std::string>& examples,
+                      const Words& words);
 // The overview printed by `offramp` and `offramp help`.
 std::string overview();
 
+void run_data(Console& console, const Words& words);
+void run_op(Console& console, const Words& words);
+void run_space(Console& console, const Words& words);
 void run_version(Console& console, const Words& words);
 
 }  // namespace offramp::cli

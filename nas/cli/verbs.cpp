@@ -10,8 +10,8 @@ namespace {
 
 constexpr auto kVerbs = std::to_array<Verb>({
     {"version", "what this build is and what it runs on", run_version},
-    {"data", "datasets: list, info, verify, fetch", nullptr},
-    {"space", "search spaces: list, show, count, sample, cost, check", nullptr},
+    {"data", "datasets: list, info, verify", run_data},
+    {"space", "search spaces: list, show, count, sample, cost, check", run_space},
     {"search", "train a supernet, search, tune thresholds, train and test the chosen networks", nullptr},
     {"resume", "go on with an interrupted search", nullptr},
     {"train", "train one architecture", nullptr},
@@ -19,7 +19,7 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"eval", "accuracy, exit shares and MACs of a model", nullptr},
     {"predict", "classify images", nullptr},
     {"profile", "time every kernel call of a model", nullptr},
-    {"op", "run one operator, forward and gradients, on .npy arrays", nullptr},
+    {"op", "run one operator, forward and gradients, on .npy arrays", run_op},
     {"measure", "build this machine's latency table", nullptr},
     {"bench", "kernel micro-benchmarks", nullptr},
     {"export", "write a model in other formats", nullptr},
@@ -28,27 +28,29 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"why", "ancestry of a candidate", nullptr},
 });
 
+std::string listing(std::span<const Verb> list) {
+  std::string present, missing;
+  for (const Verb& verb : list) {
+    const std::string name(verb.name);
+    if (verb.run)
+      present += "  " + name + std::string(10 - name.size(), ' ') + std::string(verb.summary) + "\n";
+    else
+      missing += " " + name;
+  }
+  return present + (missing.empty() ? "" : "not in this build:" + missing + "\n");
+}
+
 }  // namespace
 
 std::span<const Verb> verbs() { return kVerbs; }
 
 std::string overview() {
-  std::string out =
-      "offramp - search for early-exit networks, and use them\n\n"
-      "examples:\n"
-      "  offramp search --data fashion-mnist --space small --out run\n"
-      "  offramp predict --model run/chosen.safetensors photo.png\n\n"
-      "verbs:\n";
-  std::string missing;
-  for (const Verb& verb : kVerbs) {
-    if (verb.run)
-      out += "  " + std::string(verb.name) + std::string(10 - verb.name.size(), ' ') +
-             std::string(verb.summary) + "\n";
-    else
-      missing += " " + std::string(verb.name);
-  }
-  if (!missing.empty()) out += "not in this build:" + missing + "\n";
-  return out + "\n'offramp VERB --help' says more about one of them.\n";
+  return "offramp - search for early-exit networks, and use them\n\n"
+         "examples:\n"
+         "  offramp search --data fashion-mnist --space small --out run\n"
+         "  offramp predict --model run/chosen.safetensors photo.png\n\n"
+         "verbs:\n" +
+         listing(kVerbs) + "\n'offramp VERB --help' says more about one of them.\n";
 }
 
 void dispatch(Console& console, std::span<const Verb> list, std::string_view of, const Words& words) {
@@ -64,6 +66,16 @@ void dispatch(Console& console, std::span<const Verb> list, std::string_view of,
     return verb.run(console, Words(words.begin() + 1, words.end()));
   }
   throw usage_error("unknown " + what + " '" + words[0] + "'" + did_you_mean(words[0], names));
+}
+
+void dispatch_actions(Console& console, std::span<const Verb> list, const std::string& of,
+                      const std::string& summary, const std::vector<std::string>& examples,
+                      const Words& words) {
+  if (words.empty() || (words[0] != "--help" && words[0] != "-h")) return dispatch(console, list, of, words);
+  std::string text = "offramp " + of + " - " + summary + "\n\nexamples:\n";
+  for (const std::string& e : examples) text += "  " + e + "\n";
+  text += "\nusage: offramp " + of + " ACTION [flags]\n" + listing(list);
+  console.print(text + "\n'offramp " + of + " ACTION --help' says more about one of them.\n");
 }
 
 }  // namespace offramp::cli

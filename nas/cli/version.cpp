@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "kernels/blas.h"
 #include "kernels/target.h"
 #include "nas/cli/build_info.h"
 #include "nas/cli/verb.h"
@@ -22,7 +23,8 @@ void run_version(Console& console, const Words& words) {
   }
   const unsigned cores = std::thread::hardware_concurrency();
   if (console.options.json) {
-    nlohmann::ordered_json modules = nlohmann::ordered_json::array();
+    nlohmann::ordered_json blas;  // null without one
+    if (!blas_core().empty()) blas = {{"name", blas_name()}, {"core", blas_core()}};
     console.print_json({{"version", build_info.version},
                         {"git_hash", build_info.git_hash},
                         {"dirty", build_info.dirty},
@@ -33,9 +35,9 @@ void run_version(Console& console, const Words& words) {
                         {"target_runs_here", cpu_supports(in_use)},
                         {"threads_backend", build_info.threads_backend},
                         {"cores", cores},
-                        {"blas", nullptr},
+                        {"blas", blas},
                         {"cuda", nullptr},
-                        {"modules", modules}});
+                        {"modules", nlohmann::ordered_json::array()}});
     return;
   }
   std::string text = "offramp " + std::string(build_info.version) + " (" + build_info.git_hash +
@@ -45,7 +47,8 @@ void run_version(Console& console, const Words& words) {
   text += "in use    " + std::string(target_name(in_use)) +
           (cpu_supports(in_use) ? "" : " (not on this CPU: plans only)") + "\n";
   text += "threads   " + std::string(build_info.threads_backend) + ", " + std::to_string(cores) + " cores\n";
-  text += "blas      none\ncuda      none\nmodules   none\n";
+  text += "blas      " + (blas_core().empty() ? "none" : blas_name() + ", core " + blas_core()) + "\n";
+  text += "cuda      none\nmodules   none\n";
   console.print(text);
 }
 
