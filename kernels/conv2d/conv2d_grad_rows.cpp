@@ -78,16 +78,33 @@ void input_gradient(Exec& exec, const Conv2dGradCall& call, const TileEngine& en
     }
 }
 
-// gw += the products of one unit of output pixels: per kernel row (per tap, when grouped) one indirect
-// product whose sum runs over the unit's rows of pixels as segments.
+// How the weight gradient is multiplied: as gw [out][taps][in] itself, one product per run of contiguous
+// columns (a kernel row; a tap when grouped), or `turned`, as [taps][in][out] in one product whose rows are
+// all taps. The wider of the two sides belongs on the vectors: turned for an expanding 1x1 and for images of
+// few channels.
+struct WeightSum {
+  bool turned;
+  i64 group_out, group_in, taps, run_taps;
+
+  explicit WeightSum(const Conv2dDims& d)
+      : group_out(d.c_out / d.groups),
+        group_in(d.c_in / d.groups),
+        taps(d.kernel * d.kernel),
+        run_taps(d.groups == 1 ? d.kernel : 1) {
+    turned = group_out > run_taps * group_in;
+  }
+  i64 group_size() const { return group_out * taps * group_in; }
+};
+
+// sum += the products of one unit of output pixels; the rows of pixels are the segments of every product.
 void add_unit(const Conv2dGradCall& call, const TileEngine& engine, const Windows& windows, i64 index,
-              float* scratch, float* gw, bool accumulate) {
+              const WeightSum& w, float* scratch, float* sum, bool accumulate) {
   const Conv2dDims& d = call.dims;
-  const i64 group_out = d.c_out / d.groups, group_in = d.c_in / d.groups;
+  constexpr i64 kMost = Windows::kUnitPixels;
   const Windows::Unit unit = windows.unit(index);
   const Windows::Placed placed = windows.place(call.x, unit, scratch);
 
-  i64 gy_seg[Windows::kUnitPixels], x_seg[Windows::kUnitPixels];
+  i64 gy_seg[kMost], x_seg[kMost];
   i64 segs = 0, seg_k = call.out_w;
   for (i64 image = 0; image < unit.images; ++image)
     for (i64 y = 0; y < unit.rows; ++y) {
@@ -104,38 +121,64 @@ void add_unit(const Conv2dGradCall& call, const TileEngine& engine, const Window
     segs = 1;
   }
 
-  const i64 taps_in_run = d.groups == 1 ? d.kernel : 1;
-  const i64 dense_out = d.kernel * d.kernel * group_in;
-  for (i64 g = 0; g < d.groups; ++g)
-    for (i64 first = 0; first < group_out; first += Windows::kUnitPixels) {
-      const float* a[Windows::kUnitPixels];
-      i64 c_off[Windows::kUnitPixels];
-      const i64 count = std::min(Windows::kUnitPixels, group_out - first);
-      for (i64 i = 0; i < count; ++i) {
-        const i64 out = g * group_out + first + i;
-        a[i] = call.gy + out;
-        c_off[i] = out * dense_out;
+  const auto tap_of_x = [&](i64 tap) {
+    return placed.data + tap / d.kernel * windows.tap_row() + tap % d.kernel * d.c_in;
+  };
+  TileCall product{.m = 0,
+                   .n = 0,
+                   .a = nullptr,
+                   .a_k = w.turned ? placed.to_next_pixel : d.c_out,
+                   .a_seg = w.turned ? x_seg : gy_seg,
+                   .segs = segs,
+                   .seg_k = seg_k,
+                   .packed = false,
+                   .b = nullptr,
+                   .b_seg = w.turned ? gy_seg : x_seg,
+                   .b_k = w.turned ? d.c_out : placed.to_next_pixel,
+                   .c = nullptr,
+                   .c_off = nullptr,
+                   .accumulate = accumulate,
+                   .bias = nullptr,
+                   .residual = nullptr,
+                   .act = Act::none};
+  const i64 rows = w.turned ? w.taps * w.group_in : w.group_out;
+  for (i64 g = 0; g < d.groups; ++g) {
+    const float* const gy = call.gy + g * w.group_out;
+    float* const group_sum = sum + g * w.group_size();
+    for (i64 first = 0; first < rows; first += kMost) {
+      const float* a[kMost];
+      i64 c_off[kMost];
+      product.m = std::min(kMost, rows - first);
+      product.a = a;
+      product.c_off = c_off;
+      for (i64 i = 0; i < product.m; ++i) {
+        const i64 row = first + i;
+        a[i] = w.turned ? tap_of_x(row / w.group_in) + g * w.group_in + row % w.group_in : gy + row;
+        c_off[i] = row * (w.turned ? w.group_out : w.taps * w.group_in);
       }
-      for (i64 tap = 0; tap < d.kernel * d.kernel; tap += taps_in_run)
-        engine.run(
-            {.m = count,
-             .n = taps_in_run * group_in,
-             .a = a,
-             .a_k = d.c_out,
-             .a_seg = gy_seg,
-             .segs = segs,
-             .seg_k = seg_k,
-             .packed = false,
-             .b = placed.data + tap / d.kernel * windows.tap_row() + tap % d.kernel * d.c_in + g * group_in,
-             .b_seg = x_seg,
-             .b_k = placed.to_next_pixel,
-             .c = gw + tap * group_in,
-             .c_off = c_off,
-             .accumulate = accumulate,
-             .bias = nullptr,
-             .residual = nullptr,
-             .act = Act::none});
+      if (w.turned) {
+        product.n = w.group_out;
+        product.b = gy;
+        product.c = group_sum;
+        engine.run(product);
+        continue;
+      }
+      product.n = w.run_taps * w.group_in;
+      for (i64 tap = 0; tap < w.taps; tap += w.run_taps) {
+        product.b = tap_of_x(tap) + g * w.group_in;
+        product.c = group_sum + tap * w.group_in;
+        engine.run(product);
+      }
     }
+  }
+}
+
+// to[col][row] = from[row][col], in blocks of cache lines.
+void transpose(const float* from, i64 rows, i64 cols, float* to) {
+  constexpr i64 kBlock = 16;
+  for (i64 row = 0; row < rows; row += kBlock)
+    for (i64 col = 0; col < cols; ++col)
+      for (i64 r = row; r < std::min(row + kBlock, rows); ++r) to[col * rows + r] = from[r * cols + col];
 }
 
 void weight_gradient(Exec& exec, const Conv2dGradCall& call, const TileEngine& engine) {
@@ -150,26 +193,37 @@ void weight_gradient(Exec& exec, const Conv2dGradCall& call, const TileEngine& e
                          .origin_h = -d.pad,
                          .origin_w = -d.pad,
                          .out_h = call.out_h,
-                         .out_w = call.out_w});
-  const i64 size = d.c_out * d.kernel * d.kernel * (d.c_in / d.groups);
+                         .out_w = call.out_w,
+                         .other_c = d.c_out});
+  const WeightSum w(d);
+  const i64 size = d.groups * w.group_size();
   // Parts have their own sums; their number depends on the shape alone.
   constexpr i64 kMostParts = 8;
   const i64 units = windows.units(), parts = std::min(units, kMostParts);
   const i64 distance = round_up(size, 16);
-  float* const sums = parts > 1 ? exec.shared_scratch((parts - 1) * distance) : nullptr;
-  const auto sum_of = [&](i64 part) { return part == 0 ? call.gw : sums + (part - 1) * distance; };
+  // The first part sums in gw itself, unless that is to be turned.
+  const i64 buffers = parts - (w.turned ? 0 : 1);
+  float* const sums = buffers > 0 ? exec.shared_scratch(buffers * distance) : nullptr;
+  float* const total = w.turned ? sums : call.gw;
+  const auto sum_of = [&](i64 part) {
+    return part == 0 ? total : sums + (buffers - parts + part) * distance;
+  };
   parallel_for(exec, parts, 1, [&](i64 begin, i64 end, int worker) {
     float* const scratch = windows.copies() ? exec.worker_scratch(worker, windows.scratch_floats()) : nullptr;
     for (i64 part = begin; part < end; ++part) {
       const i64 first = units * part / parts, last = units * (part + 1) / parts;
       for (i64 unit = first; unit < last; ++unit)
-        add_unit(call, engine, windows, unit, scratch, sum_of(part), unit != first);
+        add_unit(call, engine, windows, unit, w, scratch, sum_of(part), unit != first);
     }
   });
   constexpr i64 kAddGrain = i64{1} << 15;
-  parallel_for(exec, size, kAddGrain, [&](i64 begin, i64 end, int) {
-    for (i64 part = 1; part < parts; ++part) engine.add(call.gw + begin, sum_of(part) + begin, end - begin);
-  });
+  if (parts > 1)
+    parallel_for(exec, size, kAddGrain, [&](i64 begin, i64 end, int) {
+      for (i64 part = 1; part < parts; ++part) engine.add(total + begin, sum_of(part) + begin, end - begin);
+    });
+  if (w.turned)
+    for (i64 g = 0; g < d.groups; ++g)
+      transpose(total + g * w.group_size(), w.taps * w.group_in, w.group_out, call.gw + g * w.group_size());
 }
 
 }  // namespace

@@ -8,8 +8,9 @@
 namespace offramp::kernels {
 namespace {
 
-// A unit's source is meant to stay in L2.
+// A unit's source is meant to stay in L2, but a tile needs some pixels to be worth its start.
 constexpr i64 kUnitFloats = i64{1} << 16;
+constexpr i64 kLeastPixels = 64;
 constexpr i64 kThreadMacs = i64{1} << 20;  // worth a visit to another thread
 
 }  // namespace
@@ -22,7 +23,8 @@ Windows::Windows(const WindowDims& d) : dims_(d) {
             (leaves(d.origin_h, d.out_h, d.taps_h, d.h) || leaves(d.origin_w, d.out_w, d.taps_w, d.w));
   pitch_ = copies_ ? (d.out_w - 1) * d.step + d.taps_w : d.w;
 
-  const i64 pixels = std::clamp<i64>(kUnitFloats / (d.c * d.step * d.step), 32, kUnitPixels);
+  const i64 pixels =
+      std::clamp<i64>(kUnitFloats / (d.c * d.step * d.step + d.other_c), kLeastPixels, kUnitPixels);
   images_per_ = std::clamp<i64>(pixels / (d.out_h * d.out_w), 1, d.images);
   rows_per_ = std::clamp<i64>(pixels / d.out_w, 1, d.out_h);
   row_units_ = ceil_div(d.out_h, rows_per_);

@@ -13,6 +13,7 @@ struct WindowDims {
   i64 taps_h, taps_w, step;
   i64 origin_h, origin_w;
   i64 out_h, out_w;
+  i64 other_c = 0;  // floats per output pixel that a unit reads besides the source
 };
 
 class Windows {
