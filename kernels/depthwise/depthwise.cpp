@@ -104,7 +104,7 @@ void depthwise(Exec& exec, const DepthwiseCall& call) {
 }
 
 void depthwise(Exec& exec, const DepthwiseCallT<double>& call) {
-  if (note(exec, "depthwise/reference/portable", depthwise_cost(call.dims))) depthwise_ref(call);
+  if (note(exec, "depthwise/reference/double", depthwise_cost(call.dims))) depthwise_ref(call);
 }
 
 void depthwise_grad(Exec& exec, const DepthwiseGradCall& call) {
@@ -116,7 +116,7 @@ void depthwise_grad(Exec& exec, const DepthwiseGradCallT<double>& call) {
   Cost cost;
   if (call.gx) cost += depthwise_input_grad_cost(call.dims);
   if (call.gw) cost += depthwise_weight_grad_cost(call.dims);
-  if (note(exec, "depthwise_grad/reference/portable", cost)) depthwise_grad_ref(call);
+  if (note(exec, "depthwise_grad/reference/double", cost)) depthwise_grad_ref(call);
 }
 
 }  // namespace offramp::kernels

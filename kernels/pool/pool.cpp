@@ -65,17 +65,17 @@ void global_avg_pool_grad(Exec& exec, const GlobalAvgPoolGradCall& call) {
 }
 
 void pool(Exec& exec, const PoolCallT<double>& call) {
-  if (note(exec, "pool/reference/portable", pool_cost(call.dims))) pool_ref(call);
+  if (note(exec, "pool/reference/double", pool_cost(call.dims))) pool_ref(call);
 }
 void pool_grad(Exec& exec, const PoolGradCallT<double>& call) {
-  if (note(exec, "pool_grad/reference/portable", pool_grad_cost(call.dims))) pool_grad_ref(call);
+  if (note(exec, "pool_grad/reference/double", pool_grad_cost(call.dims))) pool_grad_ref(call);
 }
 void global_avg_pool(Exec& exec, const GlobalAvgPoolCallT<double>& call) {
-  if (note(exec, "global_avg_pool/reference/portable", global_avg_pool_cost(call.dims)))
+  if (note(exec, "global_avg_pool/reference/double", global_avg_pool_cost(call.dims)))
     global_avg_pool_ref(call);
 }
 void global_avg_pool_grad(Exec& exec, const GlobalAvgPoolGradCallT<double>& call) {
-  if (note(exec, "global_avg_pool_grad/reference/portable", global_avg_pool_grad_cost(call.dims)))
+  if (note(exec, "global_avg_pool_grad/reference/double", global_avg_pool_grad_cost(call.dims)))
     global_avg_pool_grad_ref(call);
 }
 

@@ -6,12 +6,6 @@
 
 namespace offramp::kernels {
 
-// The comparison of max pooling; a counting scalar overloads it (found through its namespace).
-template <class T>
-bool exceeds(const T& a, const T& b) {
-  return a > b;
-}
-
 // Calls window(output index, n, first input row, first input col, c) for every output.
 template <class Window>
 void visit_pool_windows(const PoolDims& d, i64 out_h, i64 out_w, Window&& window) {
@@ -43,7 +37,7 @@ void pool_ref(const PoolCallT<T>& call) {
     visit_pool_taps(d, n, row, col, c, [&](i64 in) {
       if (d.kind == PoolKind::max) {
         const T x = in < 0 ? lowest : call.x[in];
-        if (exceeds(x, best)) best = x;
+        if (x > best) best = x;
       } else {
         sum += in < 0 ? T(0) : call.x[in];
         count += in >= 0;
@@ -64,7 +58,7 @@ void pool_grad_ref(const PoolGradCallT<T>& call) {
       i64 winner = -1;
       visit_pool_taps(d, n, row, col, c, [&](i64 in) {
         const T x = in < 0 ? lowest : call.x[in];
-        if (exceeds(x, best) || (winner < 0 && in >= 0)) {
+        if (x > best || (winner < 0 && in >= 0)) {
           best = x;
           winner = in;
         }

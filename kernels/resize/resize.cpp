@@ -73,10 +73,10 @@ void resize_grad(Exec& exec, const ResizeGradCall& call) {
 }
 
 void resize(Exec& exec, const ResizeCallT<double>& call) {
-  if (note(exec, "resize/reference/portable", resize_cost(call.dims))) resize_ref(call);
+  if (note(exec, "resize/reference/double", resize_cost(call.dims))) resize_ref(call);
 }
 void resize_grad(Exec& exec, const ResizeGradCallT<double>& call) {
-  if (note(exec, "resize_grad/reference/portable", resize_grad_cost(call.dims))) resize_grad_ref(call);
+  if (note(exec, "resize_grad/reference/double", resize_grad_cost(call.dims))) resize_grad_ref(call);
 }
 
 }  // namespace offramp::kernels
