@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/error.h"
+#include "kernels/thread_pool.h"
 
 namespace offramp {
 
@@ -38,6 +39,11 @@ Exec::Exec(Target target, int threads, bool record_only)
 }
 
 Exec::~Exec() = default;
+
+ThreadPool& Exec::pool() const {
+  if (!pool_) pool_ = std::make_unique<ThreadPool>(threads_);
+  return *pool_;
+}
 
 float* Exec::shared_scratch(i64 floats) { return buffers_[0].at_least(floats); }
 float* Exec::worker_scratch(int worker, i64 floats) { return buffers_[size_t(worker) + 1].at_least(floats); }

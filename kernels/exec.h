@@ -1,6 +1,7 @@
 // Execution context: passed down every call, never global, so parallel evaluations cannot disturb each other.
 #pragma once
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "kernels/target.h"
@@ -9,6 +10,7 @@
 namespace offramp {
 
 struct Recorder;
+class ThreadPool;
 
 class Exec {
  public:
@@ -27,6 +29,9 @@ class Exec {
   float* shared_scratch(i64 floats);
   float* worker_scratch(int worker, i64 floats);
 
+  // The workers of parallel_for where it does not use OpenMP; started by the first region.
+  ThreadPool& pool() const;
+
   // When set, every kernel call is noted there before it runs; a dry recorder notes it and runs nothing.
   Recorder* recorder = nullptr;
 
@@ -35,6 +40,7 @@ class Exec {
   Target target_;
   int threads_;
   std::vector<Buffer> buffers_;  // [0] shared, [1 + worker]
+  mutable std::unique_ptr<ThreadPool> pool_;
 };
 
 }  // namespace offramp

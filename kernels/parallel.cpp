@@ -6,8 +6,7 @@
 #if defined(OFFRAMP_OPENMP)
 #include <omp.h>
 #else
-#include <thread>
-#include <vector>
+#include "kernels/thread_pool.h"
 #endif
 
 namespace offramp::detail {
@@ -28,11 +27,11 @@ struct Region {
 
 }  // namespace
 
-void parallel_ranges(int threads, i64 count, i64 grain, RangeBody body, void* context) {
+void parallel_ranges(const Exec& exec, i64 count, i64 grain, RangeBody body, void* context) {
   if (count <= 0) return;
   grain = std::max<i64>(grain, 1);
   const i64 chunks = (count + grain - 1) / grain;
-  const int workers = int(std::min<i64>(threads, chunks));
+  const int workers = int(std::min<i64>(exec.threads(), chunks));
   Region region{.count = count, .grain = grain, .body = body, .context = context};
   if (workers <= 1) {
     region.work(0);
@@ -42,12 +41,8 @@ void parallel_ranges(int threads, i64 count, i64 grain, RangeBody body, void* co
 #pragma omp parallel num_threads(workers)
   region.work(omp_get_thread_num());
 #else
-  // Plain threads: for builds without OpenMP and for ThreadSanitizer, which cannot see libgomp's barriers.
-  std::vector<std::thread> pool;
-  pool.reserve(size_t(workers) - 1);
-  for (int w = 1; w < workers; ++w) pool.emplace_back([&region, w] { region.work(w); });
-  region.work(0);
-  for (std::thread& t : pool) t.join();
+  exec.pool().run(
+      workers, [](void* shared, int worker) { static_cast<Region*>(shared)->work(worker); }, &region);
 #endif
 }
 

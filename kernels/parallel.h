@@ -10,7 +10,7 @@ namespace offramp {
 
 namespace detail {
 using RangeBody = void (*)(void* context, i64 begin, i64 end, int worker);
-void parallel_ranges(int threads, i64 count, i64 grain, RangeBody body, void* context);
+void parallel_ranges(const Exec& exec, i64 count, i64 grain, RangeBody body, void* context);
 }  // namespace detail
 
 // Calls body(begin, end, worker) for [0,grain), [grain,2*grain), ... up to count; worker < exec.threads().
@@ -19,7 +19,7 @@ template <class Body>
 void parallel_for(const Exec& exec, i64 count, i64 grain, Body&& body) {
   using B = std::remove_reference_t<Body>;
   detail::parallel_ranges(
-      exec.threads(), count, grain,
+      exec, count, grain,
       [](void* context, i64 begin, i64 end, int worker) { (*static_cast<B*>(context))(begin, end, worker); },
       const_cast<void*>(static_cast<const void*>(&body)));
 }

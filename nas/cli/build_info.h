@@ -1,5 +1,6 @@
 // What was built, from what, how. The values are written by cmake/build_info.cmake.
 #pragma once
+#include <string>
 
 namespace offramp::cli {
 
@@ -13,5 +14,8 @@ struct BuildInfo {
 };
 
 extern const BuildInfo build_info;
+
+// "0.1.0 (1a2b3c4)": what model files and archives say they were written by.
+std::string build_name();
 
 }  // namespace offramp::cli

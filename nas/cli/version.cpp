@@ -9,6 +9,10 @@
 
 namespace offramp::cli {
 
+std::string build_name() {
+  return std::string(build_info.version) + " (" + build_info.git_hash + (build_info.dirty ? ", dirty)" : ")");
+}
+
 void run_version(Console& console, const Words& words) {
   Args args(console, "version", "what this build is and what it runs on",
             {"offramp version", "offramp version --json"});

@@ -38,6 +38,27 @@ void store_curve(nn::Model& model, const ScoredNetwork& scored) {
     model.curve.push_back({p.thresholds, double(p.correct) / double(scored.table.samples), p.total_macs});
 }
 
+nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, const std::string& space,
+                   const Genotype& genotype, const data::Splits& splits,
+                   const data::Normalisation& normalisation, const std::string& build) {
+  nn::Model model{.plan = scored.plan,
+                  .space = space,
+                  .genotype = genotype,
+                  .class_names = splits.train.classes,
+                  .mean = normalisation.mean,
+                  .std = normalisation.std,
+                  .confidence = nn::parse_confidence(config.tune.confidence),
+                  .thresholds = scored.point.thresholds,
+                  .data = config.data,
+                  .split_seed = stream_seed(config.seed, "split"),
+                  .train_samples = splits.train.size(),
+                  .tune_samples = splits.tune.size(),
+                  .seed = config.seed,
+                  .build = build};
+  store_curve(model, scored);
+  return model;
+}
+
 ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, i64 epochs, double lr, i64 images,
                                         const std::string& phase, const Watch& watch,
                                         const std::string& checkpoint) const {

@@ -53,6 +53,11 @@ class CandidateEvaluator {
 // Keeps the accuracy-cost curve (thinned) in a model.
 void store_curve(nn::Model& model, const ScoredNetwork& scored);
 
+// The model file of a network trained and tuned on these splits.
+nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, const std::string& space,
+                   const Genotype& genotype, const data::Splits& splits,
+                   const data::Normalisation& normalisation, const std::string& build);
+
 // Any plan, scored on a split: the part that `tune` shares.
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,
                          const data::Normalisation& normalisation, nn::Confidence confidence,

@@ -249,7 +249,7 @@ class Run {
       const std::string checkpoint = paths_.work() + "/" + std::to_string(id) + ".safetensors";
       const ScoredNetwork scored = evaluator_.score(record.genotype, config_.final.epochs, config_.final.lr,
                                                     kFinalRecalibrate, phase, watch_, checkpoint);
-      nn::save_model(network.model, model_of(record.genotype, scored));
+      nn::save_model(network.model, model_of(scored, config_, space_.name(), record.genotype, splits_, normalisation_, request_.build));
       store_.set_meta(key, final_figures(scored, test_accuracy(scored)));
       std::error_code ignored;
       fs::remove_all(paths_.work(), ignored);
@@ -275,26 +275,6 @@ class Run {
     for (std::size_t s = 0; s < taken.outcomes.size(); ++s)
       correct += taken.outcomes[s].predicted == taken.labels[s];
     return double(correct) / double(taken.outcomes.size());
-  }
-
-  nn::Model model_of(const Genotype& genotype, const ScoredNetwork& scored) const {
-    nn::Model model{.plan = scored.plan,
-                    .space = space_.name(),
-                    .genotype = genotype,
-                    .class_names = splits_.train.classes,
-                    .mean = normalisation_.mean,
-                    .std = normalisation_.std,
-                    .confidence = nn::parse_confidence(config_.tune.confidence),
-                    .thresholds = scored.point.thresholds,
-
-                    .data = config_.data,
-                    .split_seed = stream_seed(config_.seed, "split"),
-                    .train_samples = splits_.train.size(),
-                    .tune_samples = splits_.tune.size(),
-                    .seed = config_.seed,
-                    .build = request_.build};
-    store_curve(model, scored);
-    return model;
   }
 
   // Kept exactly: hexadecimal floats.

@@ -15,6 +15,7 @@
 #include "kernels/pool/pool.h"
 #include "kernels/resize/resize.h"
 #include "kernels/softmax/softmax.h"
+#include "kernels/timing.h"
 
 namespace offramp::nn {
 
@@ -206,6 +207,26 @@ void PlanRunner::run_body(Exec& exec, i64 stage, i64 n) { run(exec, bodies_[size
 const float* PlanRunner::run_head(Exec& exec, i64 stage, i64 n) {
   run(exec, heads_[size_t(stage)], n);
   return at(plan_->stages[size_t(stage)].logits);
+}
+
+std::vector<double> PlanRunner::time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs) {
+  std::vector<const Ready*> path;
+  for (i64 s = 0; s <= last_stage; ++s)
+    for (const auto* part : {&bodies_[size_t(s)], &heads_[size_t(s)]})
+      for (const Ready& r : *part) path.push_back(&r);
+  std::vector<std::vector<double>> times(path.size());
+  for (i64 run = 0; run < runs; ++run)
+    for (size_t i = 0; i < path.size(); ++i) {
+      const double before = now_seconds();
+      run_step(exec, *path[i], n);
+      times[i].push_back((now_seconds() - before) * 1e6);
+    }
+  std::vector<double> medians;
+  for (std::vector<double>& t : times) {
+    std::nth_element(t.begin(), t.begin() + i64(t.size() / 2), t.end());
+    medians.push_back(t[t.size() / 2]);
+  }
+  return medians;
 }
 
 void PlanRunner::compact(i64 stage, std::span<const i64> keep) {

@@ -28,6 +28,10 @@ class PlanRunner {
   // more.
   void compact(i64 stage, std::span<const i64> keep);
 
+  // Median time of every step of stages 0..last (bodies and heads, in order), each timed inside the running
+  // network. Microseconds, `runs` passes.
+  std::vector<double> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs);
+
   i64 weight_bytes() const { return i64(weights_.bytes()); }
   i64 arena_bytes() const { return i64(arena_.bytes()); }
 

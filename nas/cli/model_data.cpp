@@ -1,0 +1,104 @@
+#include "nas/cli/model_data.h"
+
+#include <algorithm>
+
+#include "data/catalog.h"
+#include "data/decode.h"
+#include "kernels/error.h"
+#include "kernels/exec.h"
+#include "kernels/resize/resize.h"
+#include "tensor/npy.h"
+
+namespace offramp::cli {
+namespace {
+
+// u8 [n,h,w,c] of any file predict takes, with the model's channels.
+Tensor load_bytes(const std::string& path, i64 channels) {
+  const bool is_npy = path.size() > 4 && path.compare(path.size() - 4, 4, ".npy") == 0;
+  if (!is_npy) {
+    const Tensor image = data::decode_image(path, channels);
+    return image.reshape({1, image.extent(0), image.extent(1), image.extent(2)});
+  }
+  Tensor t = read_npy(path);
+  const std::string wanted = path + ": wanted uint8 [h,w], [h,w,c] or [n,h,w,c] with 1 or 3 channels, got " +
+                             std::string(dtype_name(t.dtype())) + " " + t.shape().str();
+  if (t.dtype() != DType::u8 || t.rank() < 2 || t.rank() > 4 || t.count() == 0) throw input_error(wanted);
+  if (t.rank() == 2) t = t.reshape({1, t.extent(0), t.extent(1), 1});
+  if (t.rank() == 3) t = t.reshape({1, t.extent(0), t.extent(1), t.extent(2)});
+  if (t.extent(3) != 1 && t.extent(3) != 3) throw input_error(wanted);
+  if (t.extent(3) == channels) return t;
+  // A stack of images is one tall image as far as channels are concerned.
+  const Tensor tall = t.reshape({t.extent(0) * t.extent(1), t.extent(2), t.extent(3)});
+  return data::to_channels(tall, channels).reshape({t.extent(0), t.extent(1), t.extent(2), channels});
+}
+
+}  // namespace
+
+data::Normalisation normalisation_of(const nn::Model& model) { return {model.mean, model.std}; }
+
+data::Dataset load_split(const nn::Model& model, const std::string& data, const std::string& split,
+                         const std::vector<std::string>& dirs) {
+  if (split != "train" && split != "tune" && split != "test")
+    throw usage_error("unknown split '" + split + "': expected train, tune or test");
+  const std::string name = data.empty() ? model.data : data;
+  data::LoadOptions options{.dirs = dirs, .want_train = split != "test", .want_test = split == "test"};
+  if (name == model.data) {
+    options.seed = model.split_seed;
+    options.train_samples = model.train_samples;
+    options.tune_samples = model.tune_samples;
+  }
+  data::Splits splits = data::load(name, options);
+  data::Dataset set = std::move(split == "train"  ? splits.train
+                                : split == "tune" ? splits.tune
+                                                  : splits.test);
+  if (set.channels() != model.plan->channels)
+    throw input_error(name + " has images of " + std::to_string(set.channels()) +
+                      " channels, the model takes " + std::to_string(model.plan->channels));
+  if (i64(set.classes.size()) > model.plan->classes)
+    throw input_error(name + " has " + std::to_string(set.classes.size()) + " classes, the model knows " +
+                      std::to_string(model.plan->classes));
+  return set;
+}
+
+nn::Thresholds thresholds_for(const nn::Model& model, std::optional<i64> target_macs) {
+  if (!target_macs) return model.thresholds;
+  if (model.curve.empty())
+    throw input_error("the model holds no accuracy-cost curve; 'offramp tune --curve' adds one");
+  const nn::CurvePoint* best = nullptr;
+  for (const nn::CurvePoint& p : model.curve)  // total <= target * samples, without rounding
+    if (p.total_macs <= *target_macs * model.curve_samples && (!best || p.accuracy > best->accuracy))
+      best = &p;
+  if (best) return best->thresholds;
+  const auto cheapest =
+      std::min_element(model.curve.begin(), model.curve.end(),
+                       [](const auto& a, const auto& b) { return a.total_macs < b.total_macs; });
+  throw Error("no thresholds cost at most " + std::to_string(*target_macs) +
+                  " MACs on average; the cheapest cost " +
+                  std::to_string((cheapest->total_macs + model.curve_samples - 1) / model.curve_samples),
+              Error::Kind::infeasible);
+}
+
+Tensor load_input(const nn::Model& model, const std::string& path) {
+  const nn::Plan& plan = *model.plan;
+  const Tensor bytes = load_bytes(path, plan.channels);
+  const i64 n = bytes.extent(0), h = bytes.extent(1), w = bytes.extent(2), c = plan.channels;
+  const data::Normaliser normaliser(normalisation_of(model), c);
+  Tensor floats = Tensor::empty({n, h, w, c});
+  for (i64 i = 0; i < n; ++i)
+    normaliser.plain(bytes.data<u8>() + i * h * w * c, h, w, floats.data<float>() + i * h * w * c);
+  if (h == plan.height && w == plan.width) return floats;
+  Tensor sized = Tensor::empty({n, plan.height, plan.width, c});
+  Exec exec(default_target(), 1);
+  kernels::resize(exec, {.dims = {.n = n,
+                                  .h = h,
+                                  .w = w,
+                                  .c = c,
+                                  .out_h = plan.height,
+                                  .out_w = plan.width,
+                                  .kind = kernels::ResizeKind::bilinear},
+                         .x = floats.data<float>(),
+                         .y = sized.data<float>()});
+  return sized;
+}
+
+}  // namespace offramp::cli

@@ -1,0 +1,201 @@
+// offramp profile: time every kernel call of a deployed plan, or a training step
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "kernels/exec.h"
+#include "kernels/timing.h"
+#include "nas/cli/verb.h"
+#include "nas/evaluate/roofline.h"
+#include "nas/space/space.h"
+#include "nn/loss.h"
+#include "nn/optim/sgd.h"
+#include "nn/plan/model.h"
+#include "nn/record.h"
+
+namespace offramp::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Request {
+  std::string model, space, genotype;
+  i64 batch = 1, exit = -1, channels = 3, classes = 10;
+  int threads = 1;
+};
+
+nn::EarlyExitNetwork random_network(const Request& r) {
+  const nas::Space space = nas::Space::load(r.space);
+  nn::FreshParameters fresh{Rng(1)};
+  return nn::EarlyExitNetwork(space.decode(space.canonical(space.from_text(r.genotype)),
+                                           {.classes = r.classes, .channels = r.channels}),
+                              fresh);
+}
+
+ordered_json to_json(const Timing& t, double scale) {
+  return {{"median", t.median_us * scale},
+          {"p10", t.p10_us * scale},
+          {"p90", t.p90_us * scale},
+          {"runs", t.runs}};
+}
+
+// The steps of the path that leaves at the given exit: all bodies and heads up to it.
+std::vector<const nn::Step*> path_to(const nn::Plan& plan, i64 last_stage) {
+  std::vector<const nn::Step*> steps;
+  for (i64 s = 0; s <= last_stage; ++s)
+    for (const auto* part : {&plan.stages[std::size_t(s)].body, &plan.stages[std::size_t(s)].head})
+      for (const nn::Step& step : *part) steps.push_back(&step);
+  return steps;
+}
+
+void profile_plan(Console& console, const Request& r) {
+  std::shared_ptr<const nn::Plan> plan;
+  if (r.model.empty()) {
+    nn::EarlyExitNetwork network = random_network(r);
+    plan = std::make_shared<const nn::Plan>(nn::deployable(network));
+  } else {
+    plan = nn::load_model(r.model).plan;
+  }
+  const std::vector<nn::ExitCost> exits = nn::exit_costs(*plan);
+  const i64 exit = r.exit < 0 ? i64(exits.size()) - 1 : r.exit;
+  if (exit >= i64(exits.size()))
+    throw usage_error("--exit " + std::to_string(exit) + ": the network has exits 0 to " +
+                      std::to_string(exits.size() - 1));
+  const i64 last_stage = exits[std::size_t(exit)].stage;
+
+  Exec exec(default_target(), r.threads);
+  nn::PlanRunner runner(plan, exec.target(), r.batch);
+  Rng rng(1);
+  std::generate_n(runner.input(), r.batch * plan->buffers[0], [&] { return rng.uniform(-1, 1); });
+  const auto path = [&] {
+    for (i64 s = 0; s <= last_stage; ++s) {
+      runner.run_body(exec, s, r.batch);
+      if (plan->stages[std::size_t(s)].has_exit()) runner.run_head(exec, s, r.batch);
+    }
+  };
+  const nas::Roofline roof = nas::measure_roofline(exec);
+  const Timing whole = measure(path);
+  // Each call timed inside the running network, in the state in which it really runs.
+  Recorder recorder;
+  exec.recorder = &recorder;
+  path();
+  exec.recorder = nullptr;
+  const std::vector<const nn::Step*> steps = path_to(*plan, last_stage);
+  const std::vector<double> us =
+      runner.time_steps(exec, last_stage, r.batch, std::clamp<i64>(whole.runs, 5, 200));
+
+  double sum = 0;
+  i64 macs = 0;
+  for (double t : us) sum += t;
+  ordered_json calls = ordered_json::array();
+  std::vector<std::vector<std::string>> rows{{"kernel", "dims", "MACs", "bytes", "us", "share", "% of roof"}};
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Cost cost = nn::cost(*steps[i], r.batch);
+    const i64 bytes = cost.bytes_read + cost.bytes_written;
+    const double share = us[i] / sum, of_roof = roof.seconds(cost) * 1e6 / us[i];
+    macs += cost.macs;
+    const std::string dims = nn::dims_text(nn::at_batch(steps[i]->dims, r.batch));
+    const std::string kernel(recorder.calls[i].kernel);
+    calls.push_back({{"kernel", kernel},
+                     {"dims", dims},
+                     {"macs", cost.macs},
+                     {"bytes", bytes},
+                     {"us", us[i]},
+                     {"share", share},
+                     {"roofline", of_roof}});
+    char time[32];
+    std::snprintf(time, sizeof time, "%.2f", us[i]);
+    rows.push_back({kernel, dims.substr(dims.find(' ') + 1), format_count(cost.macs), format_count(bytes),
+                    time, format_percent(share), format_percent(of_roof)});
+  }
+  const i64 weights = runner.weight_bytes(), arena = runner.arena_bytes();
+  if (console.options.json)
+    return console.print_json(
+        {{"batch", r.batch},
+         {"threads", exec.threads()},
+         {"device", "cpu"},
+         {"target", target_name(exec.target())},
+         {"exit", exits[std::size_t(exit)].name},
+         {"latency_us", to_json(whole, 1)},
+         {"macs", macs},
+         {"memory_bytes", {{"weights", weights}, {"arena", arena}, {"peak", weights + arena}}},
+         {"roofline",
+          {{"gmacs_per_s", roof.macs_per_second / 1e9}, {"gbytes_per_s", roof.bytes_per_second / 1e9}}},
+         {"calls", calls}});
+  char text[256];
+  std::snprintf(
+      text, sizeof text,
+      "batch %lld, %d thread(s), %s: %.1f us (p10 %.1f, p90 %.1f, %lld runs), %s MACs\n"
+      "memory: weights %s, arena %s bytes; roofline: %.1f GMAC/s (gemm in cache), %.1f GB/s (copy)\n",
+      static_cast<long long>(r.batch), exec.threads(), std::string(target_name(exec.target())).c_str(),
+      whole.median_us, whole.p10_us, whole.p90_us, static_cast<long long>(whole.runs),
+      format_count(macs).c_str(), format_count(weights).c_str(), format_count(arena).c_str(),
+      roof.macs_per_second / 1e9, roof.bytes_per_second / 1e9);
+  console.print(text + table(rows));
+}
+
+void profile_training(Console& console, const Request& r) {
+  if (!r.model.empty())
+    throw usage_error("--train needs --space and --genotype: a model file is folded for inference");
+  nn::EarlyExitNetwork network = random_network(r);
+  const nn::Architecture& a = network.architecture();
+  Exec exec(default_target(), r.threads);
+  nn::Sgd optimizer(network.named_parameters(), {.momentum = 0.9, .weight_decay = 4e-5});
+  Tensor images = Tensor::empty({r.batch, a.height, a.width, a.channels}),
+         labels = Tensor::empty({r.batch}, DType::i64);
+  Rng rng(1);
+  for (float& v : images.values<float>()) v = rng.uniform(-1, 1);
+  for (i64& label : labels.values<i64>()) label = rng.below(u32(a.classes));
+  const Timing step = measure([&] {
+    optimizer.zero_grad();
+    const auto logits = network.forward(exec, Variable(images), nn::Mode::train);
+    backward(exec, nn::exit_loss(exec, logits, labels));
+    optimizer.step(exec, 1e-3);
+  });
+  const double images_per_second = double(r.batch) / (step.median_us / 1e6);
+  if (console.options.json)
+    return console.print_json({{"batch", r.batch},
+                               {"threads", exec.threads()},
+                               {"device", "cpu"},
+                               {"target", target_name(exec.target())},
+                               {"step_ms", to_json(step, 1e-3)},
+                               {"images_per_s", images_per_second}});
+  char text[160];
+  std::snprintf(text, sizeof text,
+                "training step, batch %lld, %d thread(s), %s: %.2f ms (p10 %.2f, p90 %.2f), %.0f images/s\n",
+                static_cast<long long>(r.batch), exec.threads(),
+                std::string(target_name(exec.target())).c_str(), step.median_us / 1e3, step.p10_us / 1e3,
+                step.p90_us / 1e3, images_per_second);
+  console.print(text);
+}
+
+}  // namespace
+
+void run_profile(Console& console, const Words& words) {
+  Request r;
+  std::string device = "cpu";
+  bool train = false;
+  Args args(
+      console, "profile", "time every kernel call of a model, or a training step",
+      {"offramp profile --model run/chosen.safetensors --batch 1 --threads 1",
+       "offramp profile --space small --genotype \"$(offramp space sample small)\" --train --batch 64"});
+  args.option("--model M", r.model, "model file")
+      .option("--space S", r.space, "or a search space and a genotype, with random weights")
+      .option("--genotype G", r.genotype, "comma-separated genes")
+      .option("--classes N", r.classes, "of the space's network, default 10", 2, 100000)
+      .option("--channels N", r.channels, "of its input, default 3", 1, 1024)
+      .option("--batch B", r.batch, "images computed together, default 1", 1, 65536)
+      .option("--exit K", r.exit, "the path that leaves at exit K (from 0), default the last", 0, 1000)
+      .flag("--train", train, "time forward, backward and update instead")
+      .threads(r.threads)
+      .device(device);
+  if (!args.parse(words)) return;
+  if (r.model.empty() == (r.space.empty() || r.genotype.empty()))
+    throw usage_error("profile: give either --model, or --space and --genotype");
+  if (train)
+    profile_training(console, r);
+  else
+    profile_plan(console, r);
+}
+
+}  // namespace offramp::cli

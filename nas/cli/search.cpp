@@ -1,0 +1,181 @@
+// offramp search, offramp resume
+#include <unistd.h>
+
+#include <ctime>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "kernels/exec.h"
+#include "kernels/timing.h"
+#include "nas/cli/build_info.h"
+#include "nas/cli/data_dirs.h"
+#include "nas/cli/verb.h"
+#include "nas/search/engine.h"
+#include "tensor/file.h"
+
+namespace offramp::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+// What the result does not depend on: kept apart from it.
+void write_env(const std::string& out, const Exec& exec, const std::vector<std::string>& dirs, double seconds,
+               const std::string& state) {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  char now[32] = "";
+  const std::time_t t = std::time(nullptr);
+  std::strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&t));
+  const ordered_json env{
+      {"schema_version", 1}, {"build", build_name()},     {"host", host},
+      {"written", now},      {"threads", exec.threads()}, {"target", target_name(exec.target())},
+      {"data_dirs", dirs},   {"seconds", seconds},        {"state", state}};
+  write_file_atomically(out + "/env.json",
+                        env.dump(2, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+}
+
+ordered_json to_json(const nas::FinalNetwork& n) {
+  ordered_json thresholds = ordered_json::array();
+  for (const auto& t : n.thresholds) thresholds.push_back(t ? ordered_json(*t) : ordered_json(nullptr));
+  return {{"id", n.id},
+          {"genotype", n.genotype},
+          {"accuracy_tune", n.accuracy_tune},
+          {"accuracy_test", n.accuracy_test},
+          {"avg_macs", n.avg_macs},
+          {"full_macs", n.full_macs},
+          {"params", n.params},
+          {"thresholds", thresholds},
+          {"model", n.model}};
+}
+
+void report(Console& console, const std::string& out, const nas::SearchResult& result) {
+  console.end_progress();
+  if (console.options.json) {
+    ordered_json front = ordered_json::array();
+    for (const auto& n : result.front) front.push_back(to_json(n));
+    return console.print_json({{"out", out},
+                               {"evaluated", result.evaluated},
+                               {"failed", result.failed},
+                               {"hypervolume", result.hypervolume},
+                               {"front", front},
+                               {"chosen", result.chosen},
+                               {"chosen_model", result.chosen_model}});
+  }
+  std::vector<std::vector<std::string>> rows{
+      {"network", "tune", "test", "average MACs", "full MACs", "share", "params", ""}};
+  for (const auto& n : result.front)
+    rows.push_back({std::to_string(n.id), format_percent(n.accuracy_tune), format_percent(n.accuracy_test),
+                    format_count(i64(n.avg_macs)), format_count(n.full_macs),
+                    format_percent(n.avg_macs / double(n.full_macs)), format_count(n.params),
+                    n.id == result.chosen ? "<- chosen" : ""});
+  console.print("front of " + std::to_string(result.evaluated) +
+                " evaluated candidates, trained to the end:\n" + table(rows) + "model " +
+                result.chosen_model + "\n");
+}
+
+// What the user may try next, with a real image where the data have files to cut one from.
+void suggest(Console& console, const nas::SearchResult& result) {
+  if (console.options.json) return;
+  console.print("try   build/offramp eval --model " + result.chosen_model + "\n");
+}
+
+void go(Console& console, nas::SearchRequest request, int threads, double max_seconds) {
+  const double start = now_seconds();
+  Exec exec(default_target(), threads);
+  nas::Watch watch = console.watch();
+  if (max_seconds > 0) watch.deadline = start + max_seconds;
+  console.note("seed " + std::to_string(request.config.seed) + ", target " +
+               std::string(target_name(exec.target())) + ", threads " + std::to_string(exec.threads()));
+  request.build = build_name();
+  write_env(request.out, exec, request.data_dirs, 0, "running");
+  try {
+    const nas::SearchResult result = nas::continue_run(exec, request, watch);
+    write_env(request.out, exec, request.data_dirs, now_seconds() - start, "finished");
+    report(console, request.out, result);
+    suggest(console, result);
+  } catch (const Error& e) {
+    console.end_progress();
+    write_env(request.out, exec, request.data_dirs, now_seconds() - start, "stopped");
+    if (e.kind() != Error::Kind::interrupted) throw;
+    throw Error("interrupted; everything done so far is kept. Go on with: offramp resume " + request.out,
+                e.kind());
+  }
+}
+
+}  // namespace
+
+void run_search(Console& console, const Words& words) {
+  nas::SearchRequest request;
+  nas::SearchConfig& config = request.config;
+  std::string data, space, recipe, objective, config_file, device = "cpu", dir, latency_table, rss;
+  std::optional<i64> target, evals;
+  std::vector<std::string> sets;
+  u64 seed = config.seed;
+  double max_seconds = 0, candidate_seconds = 0;
+  int threads = 0;
+  bool force = false;
+  Args args(console, "search", "search an early-exit network, train and test the chosen ones",
+            {"offramp search --data fashion-mnist --space small --target-macs 1M --out run1",
+             "offramp search --data synthetic --space small --evals 40 --set supernet.epochs=1 --out run2"});
+  args.option("--data D", data, "data set (offramp data list), default " + config.data)
+      .option("--space S", space, "search space: a name or a .toml file, default " + config.space)
+      .option("--target-macs X", target, "average MACs per image that the chosen network may cost, e.g. 1M")
+      .option("--evals N", evals, "candidates evaluated in all")
+      .option("--out DIR", request.out, "run directory")
+      .flag("--force", force, "replace an earlier run in DIR")
+      .option("--config FILE", config_file, "TOML configuration (run.toml of another run, say)")
+      .repeated("--set K=V", sets, "one configuration key, e.g. final.epochs=8")
+      .option("--recipe R", recipe, "offramp")
+      .option("--objective O", objective, "macs")
+      .seed(seed)
+      .option("--max-seconds S", max_seconds, "stop cleanly after S seconds; resume goes on")
+      .option("--candidate-seconds S", candidate_seconds, "a candidate that takes longer has failed")
+      .option("--candidate-rss B", rss, "not in this build")
+      .option("--latency-table FILE", latency_table, "not in this build")
+      .threads(threads)
+      .device(device)
+      .data_dir(dir)
+      .required("--out");
+  if (!args.parse(words)) return;
+  for (const char* flag : {"--candidate-rss", "--latency-table"})
+    if (args.given(flag)) throw usage_error(std::string(flag) + " is not in this build");
+
+  if (!config_file.empty()) nas::read_config(config, config_file);
+  for (const std::string& s : sets) nas::set_assignment(config, s);
+  if (args.given("--data")) nas::set_key(config, "data", data);
+  if (args.given("--space")) nas::set_key(config, "space", space);
+  if (args.given("--recipe")) nas::set_key(config, "recipe", recipe);
+  if (args.given("--objective")) nas::set_key(config, "objective", objective);
+  if (target) config.target_macs = *target;
+  if (evals) nas::set_key(config, "search.evals", std::to_string(*evals));
+  if (args.given("--seed")) config.seed = seed;
+  if (candidate_seconds > 0) config.candidate.seconds = candidate_seconds;
+  request.data_dirs = data_dirs(dir);
+  const Exec probe(default_target());  // refuses a target that cannot run here before a folder is made
+  nas::create_run(request, force);
+  go(console, std::move(request), threads, max_seconds);
+}
+
+void run_resume(Console& console, const Words& words) {
+  nas::SearchRequest request;
+  std::string dir;
+  double max_seconds = 0;
+  int threads = 0;
+  Args args(console, "resume", "go on with an interrupted search; the same result as one never interrupted",
+            {"offramp resume run1"});
+  args.word("DIR", request.out, "run directory of offramp search")
+      .option("--max-seconds S", max_seconds, "stop cleanly again after S seconds")
+      .threads(threads)
+      .data_dir(dir);
+  if (!args.parse(words)) return;
+  request.config = nas::load_run(request.out);
+  request.data_dirs = data_dirs(dir);
+  if (nas::run_finished(request.out)) {
+    console.note(request.out + " is finished; nothing to do");
+    if (console.options.json) return console.print_json({{"out", request.out}, {"finished", true}});
+    return console.print(read_file(request.out + "/front.csv"));
+  }
+  go(console, std::move(request), threads, max_seconds);
+}
+
+}  // namespace offramp::cli

@@ -1,0 +1,84 @@
+// offramp tune: choose the exit thresholds of a model
+#include <nlohmann/json.hpp>
+
+#include "kernels/exec.h"
+#include "nas/cli/data_dirs.h"
+#include "nas/cli/model_data.h"
+#include "nas/cli/verb.h"
+#include "nas/search/candidate_evaluator.h"
+
+namespace offramp::cli {
+
+void run_tune(Console& console, const Words& words) {
+  std::string path, data, out, confidence, dir, device = "cpu";
+  std::optional<i64> target;
+  bool curve = false;
+  double tolerance = 0.0025;
+  int threads = 0;
+  Args args(console, "tune", "choose exit thresholds of a model on its tune split",
+            {"offramp tune --model m.safetensors --target-macs 600k",
+             "offramp tune --model m.safetensors --curve --json"});
+  args.option("--model M", path, "model file, rewritten unless --out is given")
+      .option("--data D", data, "data set, default: the one it was trained on")
+      .option("--target-macs X", target, "best accuracy at X average MACs per image")
+      .flag("--curve", curve, "print the whole accuracy-cost curve (it is stored in the model either way)")
+      .choice("--confidence C", confidence, {"margin", "max_probability", "entropy"},
+              "default: the model's own")
+      .option("--tolerance T", tolerance,
+              "without a target: accuracy given up for fewer MACs, default 0.0025")
+      .option("--out FILE", out, "write here instead")
+      .threads(threads)
+      .device(device)
+      .data_dir(dir)
+      .required("--model");
+  if (!args.parse(words)) return;
+
+  nn::Model model = nn::load_model(path);
+  if (!confidence.empty()) model.confidence = nn::parse_confidence(confidence);
+  const data::Dataset set = load_split(model, data, "tune", data_dirs(dir));
+  Exec exec(default_target(), threads);
+  const nas::ScoredNetwork scored =
+      nas::score_plan(exec, model.plan, set, normalisation_of(model), model.confidence,
+                      {.target_macs = target, .tolerance = tolerance}, console.watch());
+  if (target && scored.point.total_macs > *target * scored.table.samples)
+    throw Error("no thresholds cost at most " + std::to_string(*target) +
+                    " MACs on average; the cheapest cost " + std::to_string(i64(scored.average_macs())),
+                Error::Kind::infeasible);
+  model.thresholds = scored.point.thresholds;
+  nas::store_curve(model, scored);
+  nn::save_model(out.empty() ? path : out, model);
+
+  const auto spelled = [](const nn::Thresholds& thresholds) {
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const auto& t : thresholds)
+      list.push_back(t ? nlohmann::ordered_json(*t) : nlohmann::ordered_json(nullptr));
+    return list;
+  };
+  const double n = double(scored.table.samples);
+  if (console.options.json) {
+    nlohmann::ordered_json json{{"model", out.empty() ? path : out},
+                                {"samples", scored.table.samples},
+                                {"accuracy", scored.accuracy()},
+                                {"avg_macs", scored.average_macs()},
+                                {"thresholds", spelled(model.thresholds)}};
+    if (curve) {
+      nlohmann::ordered_json points = nlohmann::ordered_json::array();
+      for (const nn::CurvePoint& p : model.curve)
+        points.push_back({{"thresholds", spelled(p.thresholds)},
+                          {"accuracy", p.accuracy},
+                          {"avg_macs", double(p.total_macs) / n}});
+      json["curve"] = points;
+    }
+    return console.print_json(json);
+  }
+  std::vector<std::vector<std::string>> rows{{"average MACs", "accuracy", "thresholds"}};
+  if (curve)
+    for (const nn::CurvePoint& p : model.curve)
+      rows.push_back({format_count(i64(double(p.total_macs) / n)), format_percent(p.accuracy),
+                      spelled(p.thresholds).dump()});
+  rows.push_back({format_count(i64(scored.average_macs())), format_percent(scored.accuracy()),
+                  spelled(model.thresholds).dump() + " <- chosen"});
+  console.print(table(rows));
+}
+
+}  // namespace offramp::cli
