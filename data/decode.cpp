@@ -4,12 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
+#include "data/jpeg_check.h"
 #include "kernels/error.h"
 #include "tensor/file.h"
 
+// Zeroed memory: what a damaged file leaves undecoded is black, the same in every run.
+#define STBI_MALLOC(bytes) std::calloc(1, bytes)
+#define STBI_REALLOC(old, bytes) std::realloc(old, bytes)
+#define STBI_FREE(old) std::free(old)
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_ONLY_JPEG
@@ -40,23 +47,21 @@ u32 little_endian(const u8* p) { return u32{p[3]} << 24 | u32{p[2]} << 16 | u32{
 class Image {
  public:
   explicit Image(const std::string& path) : path_(path), bytes_(read_file(path, kMaxBytes)) {
+    // stb_image neither checks PNG's checksums nor minds an early end of data, and trusts JPEG's tables.
+    const std::string_view start(bytes_);
+    if (start.starts_with("\x89PNG\r\n\x1a\n"))
+      require_whole_png();
+    else if (start.starts_with("\xff\xd8"))
+      require_whole_jpeg();
+    else if (!start.starts_with("BM"))
+      fail("no PNG, JPEG or BMP image");
     int w = 0, h = 0, c = 0;
-    if (size_ < 8 || !stbi_info_from_memory(data(), int(size_), &w, &h, &c))
-      fail(std::string("no PNG, JPEG or BMP image") + (size_ < 8 ? "" : reason()));
+    if (!stbi_info_from_memory(data(), int(size_), &w, &h, &c)) fail("damaged image" + reason());
     // 1-bit PNG pixels shrink 8 x 1032 fold at most: a header that claims more than that lies.
     if (w < 1 || h < 1 || i64{w} * h > kMaxPixels || i64{w} * h > i64(size_) * 8256)
       fail("an image of " + std::to_string(w) + " x " + std::to_string(h) + " pixels");
     size = {.height = h, .width = w, .channels = c <= 2 ? 1 : 3};
-  }
-
-  // stb_image neither checks PNG's checksums nor minds an early end of data; these do.
-  void require_whole() const {
-    if (std::memcmp(data(), "\x89PNG\r\n\x1a\n", 8) == 0)
-      require_whole_png();
-    else if (data()[0] == 0xff && data()[1] == 0xd8)
-      require_whole_jpeg();
-    else if (data()[0] == 'B' && data()[1] == 'M')
-      require_whole_bmp();
+    if (start.starts_with("BM")) require_whole_bmp();
   }
 
   Tensor decode(i64 channels) const {
@@ -98,27 +103,7 @@ class Image {
   }
 
   void require_whole_jpeg() const {
-    size_t at = 2;
-    for (;;) {  // segments up to the first scan; its data hold no end marker by construction
-      if (size_ - at < 4) fail_at(at, "the JPEG image is cut short");
-      if (data()[at] != 0xff) fail_at(at, "no JPEG marker where one belongs");
-      const u8 marker = data()[at + 1];
-      if (marker == 0xff) {
-        ++at;
-        continue;
-      }
-      if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7)) {
-        at += 2;
-        continue;
-      }
-      const size_t length = size_t{data()[at + 2]} << 8 | data()[at + 3];
-      if (length < 2 || length + 2 > size_ - at) fail_at(at, "the JPEG image is cut short");
-      at += 2 + length;
-      if (marker == 0xda) break;
-    }
-    for (; at + 1 < size_; ++at)
-      if (data()[at] == 0xff && data()[at + 1] == 0xd9) return;
-    fail_at(size_, "the JPEG image is cut short");
+    if (const auto problem = jpeg_problem({data(), size_})) fail_at(problem->offset, problem->what);
   }
 
   void require_whole_bmp() const {
@@ -140,7 +125,6 @@ Tensor decode_image(const std::string& path, i64 channels) {
   if (channels != 0 && channels != 1 && channels != 3)
     throw usage_error("images have 1 or 3 channels, not " + std::to_string(channels));
   const Image image(path);
-  image.require_whole();
   return to_channels(image.decode(image.size.channels), channels ? channels : image.size.channels);
 }
 

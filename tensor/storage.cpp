@@ -25,7 +25,7 @@ namespace {
 
 constexpr i64 kAlign = 64;
 constexpr i64 kMaxCached = i64{1} << 30;  // bytes kept at most
-constexpr i64 kMaxBytes = i64{1} << 44;
+constexpr i64 kMaxBytes = i64{1} << 39;   // of one block of memory: more is a mistake, not a wish
 
 #ifdef OFFRAMP_ASAN
 constexpr bool kCaching = false;  // a reused block would hide a use after free
@@ -126,7 +126,7 @@ std::byte* allocate_meta(i64 bytes) {
 }  // namespace
 
 std::shared_ptr<Storage> Storage::allocate(i64 bytes, Device device) {
-  if (bytes < 0 || bytes > kMaxBytes)
+  if (bytes < 0 || (device == Device::cpu && bytes > kMaxBytes))
     throw Error("storage: cannot allocate " + std::to_string(bytes) + " bytes");
   const i64 room = rounded(bytes);
   std::byte* data = device == Device::meta ? allocate_meta(room) : allocate_cpu(room);

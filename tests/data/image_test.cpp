@@ -36,17 +36,60 @@ TEST(Decode, PngAndBmpKeepEveryPixel) {
   EXPECT_EQ(image_size(dir / "a.png").width, 7);
 }
 
-TEST(Decode, Jpeg) {
-  const Tensor t = decode_image(OFFRAMP_SOURCE_DIR "/tests/golden/ramp.jpg");
+// A smooth ramp: red grows with the column, green with the row, blue is 100; JPEG is off by a few.
+void expect_ramp(const Tensor& t, double tolerance) {
   ASSERT_EQ(t.shape(), (Shape{16, 24, 3}));
-  // A smooth ramp: red grows with the column, green with the row, blue is 100; JPEG is off by a few.
   for (i64 row = 0; row < 16; ++row)
     for (i64 col = 0; col < 24; ++col) {
       const u8* p = t.data<u8>() + (row * 24 + col) * 3;
-      EXPECT_NEAR(p[0], 10 * col, 8);
-      EXPECT_NEAR(p[1], 15 * row, 8);
-      EXPECT_NEAR(p[2], 100, 8);
+      EXPECT_NEAR(p[0], 10 * col, tolerance);
+      EXPECT_NEAR(p[1], 15 * row, tolerance);
+      EXPECT_NEAR(p[2], 100, tolerance);
     }
+}
+
+const std::string kJpeg = OFFRAMP_SOURCE_DIR "/tests/golden/ramp.jpg";
+const std::string kProgressive = OFFRAMP_SOURCE_DIR "/tests/golden/ramp_progressive.jpg";
+
+TEST(Decode, Jpeg) {
+  expect_ramp(decode_image(kJpeg), 8);
+  expect_ramp(decode_image(kProgressive), 16);  // colours at half the resolution
+}
+
+TEST(Decode, JpegTablesAreCheckedBeforeTheyAreUsed) {
+  const TempDir dir;
+  const std::string good = slurp(kJpeg);
+  const size_t table = good.find("\xff\xc4");
+  ASSERT_NE(table, std::string::npos);
+  // 16 x 255 codes would overrun the decoder's arrays.
+  std::string bad = good;
+  for (size_t i = 0; i < 16; ++i) bad[table + 5 + i] = '\xff';
+  EXPECT_EQ(kind_of([&] { decode_image(dir.write("codes.jpg", bad)); }), Error::Kind::input);
+  // A scan whose tables were never sent.
+  bad = good;
+  for (size_t at = table; at != std::string::npos; at = bad.find("\xff\xc4", at))
+    bad[at + 1] = '\xfe';  // a comment
+  const auto t = offramp::testing::thrown_by([&] { decode_image(dir.write("tables.jpg", bad)); });
+  EXPECT_EQ(t.kind, Error::Kind::input);
+  EXPECT_NE(t.message.find("Huffman"), std::string::npos) << t.message;
+}
+
+TEST(Decode, ManyRandomChanges) {
+  // Several bytes at once, so that checks which a single flip cannot pass are passed.
+  const TempDir dir;
+  for (const std::string& file : {slurp(kJpeg), slurp(kProgressive)}) {
+    Rng rng(file.size());
+    for (int trial = 0; trial < 3000; ++trial) {
+      std::string bad = file;
+      for (u32 i = 0, n = 1 + rng.below(6); i < n; ++i)
+        bad[rng.below(u32(bad.size()))] = char(rng.next_u32());
+      const std::string path = dir.write("x.jpg", bad);
+      const auto t = offramp::testing::thrown_by([&] { decode_image(path); });
+      if (t.kind) {
+        EXPECT_EQ(*t.kind, Error::Kind::input) << t.message;
+      }
+    }
+  }
 }
 
 TEST(Decode, RefusesWhatIsNoImage) {
@@ -68,7 +111,8 @@ TEST(Decode, Damage) {
   const auto read = [](const std::string& path) { decode_image(path); };
   damage(png(4, 5, 3, random_bytes(1, 60)), 2000, 1, true, read);
   damage(bmp(5, 4, random_bytes(1, 60)), 54, 3, true, read);  // rows of 12 bytes need no padding
-  damage(slurp(OFFRAMP_SOURCE_DIR "/tests/golden/ramp.jpg"), 2000, 1, true, read);
+  damage(slurp(kJpeg), 2000, 1, true, read);
+  damage(slurp(kProgressive), 2000, 1, true, read);
 }
 
 TEST(Decode, EveryFlippedBitOfAPngIsNoticed) {
