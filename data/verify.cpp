@@ -109,7 +109,8 @@ std::vector<Check> verify(const std::string& name, const std::vector<std::string
       out.push_back(name == "svhn" ? check_svhn(info, i, found.files[i])
                                    : check_idx(name, info, i, found.files[i]));
     } catch (const Error& e) {
-      out.push_back({found.files[i], e.what()});
+      const std::string what = e.what(), prefix = found.files[i] + ": ";
+      out.push_back({found.files[i], what.rfind(prefix, 0) == 0 ? what.substr(prefix.size()) : what});
     }
   }
   return out;
