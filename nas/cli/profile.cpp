@@ -120,17 +120,18 @@ void profile_plan(Console& console, const Request& r) {
          {"macs", macs},
          {"memory_bytes", {{"weights", weights}, {"arena", arena}, {"peak", weights + arena}}},
          {"roofline",
-          {{"gmacs_per_s", roof.macs_per_second / 1e9}, {"gbytes_per_s", roof.bytes_per_second / 1e9}}},
+          {{"gmacs_per_s", roof.macs_per_second / 1e9}, {"gbytes_per_s", roof.bytes_per_second / 1e9},
+                                             {"gbytes_per_s_in_cache", roof.cached_bytes_per_second / 1e9}}},
          {"calls", calls}});
-  char text[256];
+  char text[400];
   std::snprintf(
       text, sizeof text,
       "batch %lld, %d thread(s), %s: %.1f us (p10 %.1f, p90 %.1f, %lld runs), %s MACs\n"
-      "memory: weights %s, arena %s bytes; roofline: %.1f GMAC/s (gemm in cache), %.1f GB/s (copy)\n",
+      "memory: weights %s, arena %s bytes; roofline: %.1f GMAC/s (gemm in cache), %.1f GB/s (copy), %.1f in cache\n",
       static_cast<long long>(r.batch), exec.threads(), std::string(target_name(exec.target())).c_str(),
       whole.median_us, whole.p10_us, whole.p90_us, static_cast<long long>(whole.runs),
       format_count(macs).c_str(), format_count(weights).c_str(), format_count(arena).c_str(),
-      roof.macs_per_second / 1e9, roof.bytes_per_second / 1e9);
+      roof.macs_per_second / 1e9, roof.bytes_per_second / 1e9, roof.cached_bytes_per_second / 1e9);
   console.print(text + table(rows));
 }
 
