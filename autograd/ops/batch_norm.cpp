@@ -124,10 +124,11 @@ void update_running(const Exec& exec, Tensor mean, Tensor var, const BatchStatis
     const i64 mean_step = mean.strides()[0], var_step = var.strides()[0];
     const T *batch_mean = batch.mean.data<T>(), *batch_var = batch.var.data<T>();
     T *run_mean = mean.data<T>(), *run_var = var.data<T>();
+    // Momentum 1 replaces: nothing of the old value is left, not even in the last bit.
+    const auto mix = [m](T& to, T now) { to = m == 1 ? now : to + m * (now - to); };
     for (i64 j = 0; j < mean.count(); ++j) {
-      T &to_mean = run_mean[j * mean_step], &to_var = run_var[j * var_step];
-      to_mean += m * (batch_mean[j] - to_mean);
-      to_var += m * (batch_var[j] * unbiased - to_var);
+      mix(run_mean[j * mean_step], batch_mean[j]);
+      mix(run_var[j * var_step], batch_var[j] * unbiased);
     }
   });
 }

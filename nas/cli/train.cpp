@@ -5,6 +5,7 @@
 #include "kernels/exec.h"
 #include "nas/cli/build_info.h"
 #include "nas/cli/data_dirs.h"
+#include "nas/cli/files.h"
 #include "nas/cli/verb.h"
 #include "nas/search/candidate_evaluator.h"
 #include "nas/seeds.h"
@@ -50,6 +51,7 @@ void run_train(Console& console, const Words& words) {
 
   const nas::Space space = nas::Space::load(config.space);
   const nas::Genotype genotype = space.canonical(space.from_text(genotype_text));
+  require_writable(out);
   const u64 split_seed = nas::stream_seed(config.seed, "split");
   const data::Splits splits = data::load(config.data, {.dirs = data_dirs(dir),
                                                        .seed = split_seed,

@@ -40,9 +40,10 @@ void run_tune(Console& console, const Words& words) {
   const nas::ScoredNetwork scored =
       nas::score_plan(exec, model.plan, set, normalisation_of(model), model.confidence,
                       {.target_macs = target, .tolerance = tolerance}, console.watch());
-  if (target && scored.point.total_macs > *target * scored.table.samples)
+  if (target && !mean_at_most(scored.point.total_macs, scored.table.samples, *target))
     throw Error("no thresholds cost at most " + std::to_string(*target) +
-                    " MACs on average; the cheapest cost " + std::to_string(i64(scored.average_macs())),
+                    " MACs on average; the cheapest cost " +
+                    std::to_string(mean_up(scored.point.total_macs, scored.table.samples)),
                 Error::Kind::infeasible);
   model.thresholds = scored.point.thresholds;
   nas::store_curve(model, scored);

@@ -24,6 +24,9 @@ ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const
   data::Loader loader(split, normalisation, {.batch = kBatch, .height = plan->height, .width = plan->width});
   ScoredNetwork scored{.plan = plan};
   scored.table = answer_all(exec, runner, loader, confidence, watch).table;
+  for (float c :
+       scored.table.confidence)  // one that knows nothing and one that is broken must not look alike
+    if (!std::isfinite(c)) throw Error("the network's answers are not finite numbers");
   scored.costs = exit_costs_of(*plan);
   scored.curve = accuracy_cost_curve(scored.table, scored.costs, options.quantiles);
   scored.point = pick(scored.curve, scored.table.samples, options);

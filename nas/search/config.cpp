@@ -20,6 +20,12 @@ double parse_number(const std::string& text, const std::string& what) {
   return value;
 }
 
+u64 parse_seed(const std::string& text) {
+  u64 value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? value : u64(parse_count(text, "seed"));
+}
+
 struct Key {
   std::string name;
   std::function<std::string(const SearchConfig&)> get;  // as TOML spells it
@@ -46,8 +52,12 @@ class Keys {
     text("objective", [](auto& c) -> auto& { return c.objective; }, {"macs"});
     count(
         "target_macs", [](auto& c) -> auto& { return c.target_macs; }, 0);
-    all.push_back({"seed", [](const SearchConfig& c) { return std::to_string(c.seed); },
-                   [](SearchConfig& c, const std::string& v) { c.seed = u64(parse_count(v, "seed")); }});
+    all.push_back({"seed",
+                   [](const SearchConfig& c) {  // TOML's integers end at 2^63 - 1
+                     const std::string digits = std::to_string(c.seed);
+                     return c.seed > u64(std::numeric_limits<i64>::max()) ? quoted(digits) : digits;
+                   },
+                   [](SearchConfig& c, const std::string& v) { c.seed = parse_seed(v); }});
     count(
         "supernet.epochs", [](auto& c) -> auto& { return c.supernet.epochs; }, 0);
     number(

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <map>
+#include <optional>
 
 #include "data/catalog.h"
 #include "kernels/timing.h"
@@ -14,6 +14,7 @@
 #include "nas/search/nsga2.h"
 #include "nas/seeds.h"
 #include "nas/study/store.h"
+#include "nas/study/writer_lock.h"
 #include "tensor/file.h"
 #include "tensor/safetensors.h"
 
@@ -24,7 +25,8 @@ namespace fs = std::filesystem;
 
 constexpr i64 kFinalRecalibrate = 4096;  // images behind the statistics of a final network
 constexpr i64 kTestBatch = 128;
-constexpr char kFinished[] = "finished";  // set in the archive once everything is written
+constexpr char kFinished[] = "finished";      // set in the archive once everything is written
+constexpr char kInfeasible[] = "infeasible";  // set beside it when no network meets the target: says why
 
 // Where things are in a run directory.
 struct Paths {
@@ -89,10 +91,12 @@ class Run {
                                           .tune_samples = config_.tune.samples})),
         normalisation_(data::channel_statistics(splits_.train)),
         supernet_(space_, task_of(splits_.train), Rng(stream_seed(config_.seed, "init"))),
-        evaluator_(exec, supernet_, splits_, normalisation_, config_) {}
+        evaluator_(exec, supernet_, splits_, normalisation_, config_),
+        generations_known_(i64(store_.generations().size())) {}
 
   SearchResult run() {
-    store_.add_event("start", request_.build);
+    if (!store_.meta(kFinished))
+      store_.add_event(store_.candidate_count() > 0 ? "resume" : "start", request_.build);
     try {
       train_supernet_weights();
       search();
@@ -164,6 +168,8 @@ class Run {
       sampler.tell(evaluations);
       hypervolume_ = front_hypervolume(front_, classes);
       const FrontPoint* best = best_under(front_.points(), 1, target());
+      evaluated_ = done;
+      if (proposals.front().generation < generations_known_) continue;  // gone through before a resume
       store_.set(GenerationRecord{
           .generation = proposals.front().generation,
           .hypervolume = hypervolume_,
@@ -175,7 +181,6 @@ class Run {
       watch_.note("generation " + std::to_string(proposals.front().generation) + ": " + std::to_string(done) +
                   " evaluated, hypervolume " + shortest(hypervolume_) + ", front " +
                   std::to_string(front_.points().size()) + ", best " + best_in_words());
-      evaluated_ = done;
     }
     if (front_.points().empty())
       throw Error(
@@ -196,9 +201,21 @@ class Run {
     return Scored{record.objectives, record.violation};
   }
 
+  // What the archive holds is not what this configuration proposes.
+  [[noreturn]] void foreign(const std::string& what) const {
+    throw input_error(paths_.archive() + " belongs to another configuration than " + paths_.config() + ": " +
+                      what + "; restore run.toml as it was, or start a new run");
+  }
+
   // From the archive when it was evaluated before an interruption.
   CandidateRecord evaluated(const Proposal& proposal) {
-    if (const auto known = store_.find(proposal.genotype)) return *known;
+    if (const auto known = store_.find(proposal.genotype)) {
+      if (known->id == proposal.id) return *known;
+      foreign("network " + to_text(proposal.genotype) + " is candidate " + std::to_string(known->id) +
+              " there and " + std::to_string(proposal.id) + " here");
+    }
+    if (store_.candidate(proposal.id))
+      foreign("candidate " + std::to_string(proposal.id) + " is another network there");
     watch_.check();
     const CandidateRecord record = evaluator_.evaluate(proposal, watch_);
     if (record.state == CandidateRecord::State::failed)
@@ -249,7 +266,8 @@ class Run {
       const std::string checkpoint = paths_.work() + "/" + std::to_string(id) + ".safetensors";
       const ScoredNetwork scored = evaluator_.score(record.genotype, config_.final.epochs, config_.final.lr,
                                                     kFinalRecalibrate, phase, watch_, checkpoint);
-      nn::save_model(network.model, model_of(scored, config_, space_.name(), record.genotype, splits_, normalisation_, request_.build));
+      nn::save_model(network.model, model_of(scored, config_, space_.name(), record.genotype, splits_,
+                                             normalisation_, request_.build));
       store_.set_meta(key, final_figures(scored, test_accuracy(scored)));
       std::error_code ignored;
       fs::remove_all(paths_.work(), ignored);
@@ -314,7 +332,7 @@ class Run {
     write_file_atomically(paths_.front(), csv);
   }
 
-  void choose(SearchResult& result, const std::vector<FinalNetwork>& networks) const {
+  void choose(SearchResult& result, const std::vector<FinalNetwork>& networks) {
     Front front;
     for (const FinalNetwork& n : result.front) front.insert(n.id, Scored{{1 - n.accuracy_tune, n.avg_macs}});
     const FrontPoint* chosen =
@@ -323,9 +341,12 @@ class Run {
       const auto nearest =
           std::min_element(networks.begin(), networks.end(),
                            [](const auto& a, const auto& b) { return a.avg_macs < b.avg_macs; });
-      throw Error("no network meets the target of " + millions(target()) + " average MACs; the nearest is " +
-                      nearest->model + " with " + millions(nearest->avg_macs) + ": raise --target-macs",
-                  Error::Kind::infeasible);
+      const std::string why = "no network meets the target of " + millions(target()) +
+                              " average MACs; the nearest is " + nearest->model + " with " +
+                              millions(nearest->avg_macs) + ": raise --target-macs";
+      store_.set_meta(kInfeasible, why);
+      store_.set_meta(kFinished, "1");
+      throw Error(why, Error::Kind::infeasible);
     }
     result.chosen = chosen->id;
     result.chosen_model = paths_.chosen();
@@ -344,6 +365,7 @@ class Run {
   Supernet supernet_;
   CandidateEvaluator evaluator_;
   Front front_;
+  i64 generations_known_;  // rows that an interrupted run has left
   i64 evaluated_ = 0, failed_ = 0;
   double hypervolume_ = 0;
 };
@@ -358,13 +380,18 @@ void create_run(const SearchRequest& request, bool force) {
     if (!force)
       throw usage_error(paths.out + " exists already: choose another --out, or --force to replace it");
     if (!fs::is_directory(paths.out, error)) throw usage_error(paths.out + " is not a folder");
-    for (const std::string& file : {paths.config(), paths.space(), paths.archive(), paths.archive() + "-wal",
-                                    paths.archive() + "-shm", paths.supernet(), paths.front(), paths.chosen(),
-                                    paths.models(), paths.work(), paths.out + "/env.json"})
-      fs::remove_all(file, error);
   }
-  const Space space = Space::load(request.config.space);  // before anything is written
-  data::info_of(request.config.data);
+  // Before anything is written or removed.
+  const Space space = Space::load(request.config.space);
+  data::require(request.config.data, request.data_dirs);
+  std::optional<WriterLock> lock;  // refuses to pull a run from under another process
+  if (fs::exists(paths.archive(), error)) lock.emplace(paths.archive());
+  for (const std::string& file :
+       {paths.config(), paths.space(), paths.archive(), paths.archive() + "-wal", paths.archive() + "-shm",
+        paths.archive() + "-journal", paths.archive() + "-lock", paths.supernet(), paths.front(),
+        paths.chosen(), paths.models(), paths.work(), paths.out + "/env.json"})
+    fs::remove_all(file, error);
+  lock.reset();
   make_folder(paths.out);
   write_file_atomically(paths.space(), space.text());
   Store::create(paths.archive());
@@ -381,7 +408,9 @@ SearchConfig load_run(const std::string& out) {
 }
 
 bool run_finished(const std::string& out) {
-  return Store::open(Paths{out}.archive(), Store::Access::read).meta(kFinished).has_value();
+  const Store store = Store::open(Paths{out}.archive(), Store::Access::read);
+  if (const auto why = store.meta(kInfeasible)) throw Error(*why, Error::Kind::infeasible);
+  return store.meta(kFinished).has_value();
 }
 
 SearchResult continue_run(Exec& exec, const SearchRequest& request, const Watch& watch) {

@@ -41,7 +41,6 @@ struct SearchResult {
   std::string chosen_model;         // path
   i64 evaluated = 0, failed = 0;
   double hypervolume = 0;  // of the last generation
-  double test_final_accuracy = 0;
 };
 
 // A new run directory with run.toml, space.toml and an empty archive. Throws Error(usage) when it exists and
@@ -51,7 +50,7 @@ void create_run(const SearchRequest& request, bool force);
 // Configuration of an existing run, for `resume`. Throws Error(input) when it is no run directory.
 SearchConfig load_run(const std::string& out);
 
-// True when nothing is left to do.
+// True when nothing is left to do. Throws Error(infeasible), as the run itself did, when it ended so.
 bool run_finished(const std::string& out);
 
 // Does what is left to do. Throws Error(interrupted) when stopped; Error(infeasible), after everything is

@@ -1,5 +1,6 @@
 #include "nas/train/trainer.h"
 
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <optional>
@@ -30,7 +31,12 @@ struct State {
     const auto epochs = file.metadata.find("epochs_done");
     if (epochs == file.metadata.end()) throw input_error(path + ": not a checkpoint of training");
     nn::restore_tensors(live, file.tensors);
-    return std::stoll(epochs->second);
+    i64 done = 0;
+    const char *first = epochs->second.data(), *last = first + epochs->second.size();
+    if (const auto [end, error] = std::from_chars(first, last, done);
+        error != std::errc() || end != last || done < 0)
+      throw input_error(path + ": not a checkpoint of training: epochs_done is '" + epochs->second + "'");
+    return done;
   }
 };
 

@@ -25,12 +25,13 @@ std::vector<i64> leave_macs(std::span<const ExitCost> exits, const Thresholds& t
 
 class EarlyExitRunner {
  public:
+  // Samples are computed in groups of at most max_batch, fewer where the arena would grow beyond a gigabyte.
   EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch);
 
   const std::vector<ExitCost>& exits() const { return exits_; }
   PlanRunner& plan_runner() { return runner_; }
 
-  // images [n,height,width,channels], any n: taken in groups of max_batch. Samples that left are moved out,
+  // images [n,height,width,channels], any n: taken in groups. Samples that left are moved out,
   // so later stages compute the rest only. Throws Error(usage) when the number of thresholds is not exits
   // - 1.
   void run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds, Confidence kind,

@@ -1,6 +1,7 @@
 #include "nn/plan/model.h"
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
@@ -14,6 +15,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kFormatVersion = 1;
 constexpr size_t kMaxSteps = 10'000, kMaxBuffers = 100'000, kMaxCurve = 1'000'000;
+constexpr i64 kMaxSamples = i64{1} << 32;  // of a data set
 
 constexpr std::pair<const char*, int Step::*> kBufferRefs[] = {
     {"x", &Step::x}, {"z", &Step::z}, {"y", &Step::y}};
@@ -83,6 +85,17 @@ double number(const Json& value, const char* key) {
     bad(std::string("'") + key + "' is not a number");
   return value.get<double>();
 }
+float real(const Json& value, const char* key) {  // a float: beyond its range is no number either
+  const double wide = number(value, key);
+  if (std::fabs(wide) > double(std::numeric_limits<float>::max()))
+    bad(std::string("'") + key + "' is out of range");
+  return float(wide);
+}
+i64 amount(const Json& json, const char* key, i64 limit) {
+  const i64 value = integer(json, key);
+  if (value < 0 || value > limit) bad(std::string("'") + key + "' is out of range");
+  return value;
+}
 std::string text(const Json& value, const char* key) {
   if (!value.is_string()) bad(std::string("'") + key + "' is not a text");
   return value.get<std::string>();
@@ -140,7 +153,7 @@ Step step_from(const Json& json, const std::map<std::string, int>& weights) {
     if (found == weights.end()) bad("there is no tensor '" + weight + "'");
     step.*ref = found->second;
   }
-  if (json.contains("eps")) step.eps = float(number(json.at("eps"), "eps"));
+  if (json.contains("eps")) step.eps = real(json.at("eps"), "eps");
   if (json.contains("activation")) step.act = activation(integer(json, "activation"));
   return step;
 }
@@ -176,7 +189,7 @@ Thresholds thresholds_from(const Json& json, size_t exits) {
     bad("'thresholds' must hold " + std::to_string(exits - 1) + " values, one per early exit");
   Thresholds thresholds;
   for (const Json& t : json)
-    thresholds.push_back(t.is_null() ? std::nullopt : std::optional<float>(float(number(t, "thresholds"))));
+    thresholds.push_back(t.is_null() ? std::nullopt : std::optional<float>(real(t, "thresholds")));
   return thresholds;
 }
 
@@ -199,7 +212,7 @@ Model model_from(const Json& json, std::map<std::string, Tensor> tensors) {
   if (i64(model.class_names.size()) != plan->classes) bad("'class_names' must name every class");
   for (const char* key : {"mean", "std"}) {
     std::vector<float>& values = key[0] == 'm' ? model.mean : model.std;
-    for (const Json& v : list(json, key, 10'000)) values.push_back(float(number(v, key)));
+    for (const Json& v : list(json, key, 10'000)) values.push_back(real(v, key));
     if (i64(values.size()) != plan->channels)
       bad(std::string("'") + key + "' must hold one value per channel");
   }
@@ -207,19 +220,32 @@ Model model_from(const Json& json, std::map<std::string, Tensor> tensors) {
     if (!(s > 0)) bad("'std' must be positive");
   model.confidence = parse_confidence(text(at(json, "confidence"), "confidence"));
   model.thresholds = thresholds_from(at(json, "thresholds"), exits);
-  model.curve_samples = integer(json, "curve_samples");
+  model.curve_samples = amount(json, "curve_samples", kMaxSamples);
   for (const Json& p : list(json, "curve", kMaxCurve))
     model.curve.push_back({thresholds_from(at(p, "thresholds"), exits), number(at(p, "accuracy"), "accuracy"),
-                           integer(p, "total_macs")});
-  if (model.curve_samples < 0 || (!model.curve.empty() && model.curve_samples < 1))
-    bad("'curve_samples' is damaged");
+                           amount(p, "total_macs", INT64_MAX)});
+  if (!model.curve.empty() && model.curve_samples < 1) bad("'curve_samples' is damaged");
   model.data = text(at(json, "data"), "data");
   model.split_seed = natural(json, "split_seed");
-  model.train_samples = integer(json, "train_samples");
-  model.tune_samples = integer(json, "tune_samples");
+  model.train_samples = amount(json, "train_samples", kMaxSamples);
+  model.tune_samples = amount(json, "tune_samples", kMaxSamples);
   model.seed = natural(json, "seed");
   model.build = text(at(json, "build"), "build");
   return model;
+}
+
+// Copies of a value recurse, so depth is bounded before there is a value.
+Json parsed(const std::string& text) {
+  constexpr int kMaxDepth = 16;
+  const Json json = Json::parse(
+      text,
+      [](int depth, Json::parse_event_t, Json&) {
+        if (depth > kMaxDepth) bad("the 'offramp' entry in its metadata is nested too deeply");
+        return true;
+      },
+      /*allow_exceptions=*/false);
+  if (json.is_discarded()) bad("the 'offramp' entry in its metadata is not JSON");
+  return json;
 }
 
 }  // namespace
@@ -229,10 +255,8 @@ Model load_model(const std::string& path) {
   const auto found = file.metadata.find("offramp");
   if (found == file.metadata.end())
     bad(path + ": not an offramp model: there is no 'offramp' entry in its metadata");
-  const Json json = Json::parse(found->second, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) bad(path + ": the 'offramp' entry in its metadata is not JSON");
   try {
-    return model_from(json, std::move(file.tensors));
+    return model_from(parsed(found->second), std::move(file.tensors));
   } catch (const Error& e) {
     bad(path + ": " + e.what());
   } catch (const nlohmann::json::exception& e) {

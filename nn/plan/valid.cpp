@@ -36,7 +36,8 @@ i64 product(std::initializer_list<i64> extents) {
 struct Sizes {
   i64 x = 0, y = 0, z = 0;  // z 0: takes no second operand
   bool z_optional = false;
-  i64 w = 0, bias = 0, per_channel = 0;  // 0: takes none; bias is optional, per_channel is for norm
+  std::vector<i64> w;             // extents of the weight, empty: takes none
+  i64 bias = 0, per_channel = 0;  // 0: takes none; bias is optional, per_channel is for norm
 };
 
 struct SizesOf {
@@ -49,7 +50,7 @@ struct SizesOf {
             .y = y,
             .z = y,
             .z_optional = true,
-            .w = product({d.c_out, d.kernel, d.kernel, d.c_in / d.groups}),
+            .w = {d.c_out, d.kernel, d.kernel, d.c_in / d.groups},
             .bias = d.c_out};
   }
   Sizes operator()(const DepthwiseDims& d) const {
@@ -58,13 +59,12 @@ struct SizesOf {
     const Extent out = depthwise_out(d);
     return {.x = product({d.n, d.h, d.w, d.c}),
             .y = product({out.h, out.w, d.c}),
-            .w = product({d.c, d.kernel, d.kernel}),
+            .w = {d.c, d.kernel, d.kernel, 1},
             .bias = d.c};
   }
   Sizes operator()(const GemmDims& d) const {
     const i64 y = product({d.m, d.n});
-    return {
-        .x = product({d.m, d.k}), .y = y, .z = y, .z_optional = true, .w = product({d.n, d.k}), .bias = d.n};
+    return {.x = product({d.m, d.k}), .y = y, .z = y, .z_optional = true, .w = {d.n, d.k}, .bias = d.n};
   }
   Sizes operator()(const PoolDims& d) const {
     product({d.h + 2 * d.pad, d.w + 2 * d.pad, d.c});
@@ -130,7 +130,10 @@ class Checker {
       }
       written_[size_t(features)] = true;
     }
+    where_.clear();
     want(plan_.stages.back().has_exit(), "the last stage has no head");
+    for (size_t b = 0; b < dead_.size(); ++b)  // would ask for memory that nobody uses
+      want(dead_[b], "no step writes buffer " + std::to_string(b));
   }
 
  private:
@@ -147,12 +150,13 @@ class Checker {
                                                       std::to_string(plan_.buffers[size_t(buffer)]));
   }
 
-  void weight_holds(int weight, i64 count, const char* name) const {
+  void weight_holds(int weight, const std::vector<i64>& extents, const char* name) const {
     want(weight >= 0 && size_t(weight) < plan_.weights.size(), std::string(name) + " is not a weight");
     const Tensor& t = plan_.weights[size_t(weight)].value;
-    want(t.dtype() == DType::f32 && t.is_contiguous() && t.count() == count,
-         std::string(name) + " needs " + std::to_string(count) + " float32 values, '" +
-             plan_.weights[size_t(weight)].name + "' has shape " + t.shape().str());
+    const Shape shape(extents);
+    want(t.dtype() == DType::f32 && t.is_contiguous() && t.shape() == shape,
+         std::string(name) + " needs float32 " + shape.str() + ", '" + plan_.weights[size_t(weight)].name +
+             "' is " + std::string(dtype_name(t.dtype())) + " " + t.shape().str());
   }
 
   void steps(const std::vector<Step>& list, const std::string& segment) {
@@ -185,17 +189,17 @@ class Checker {
     want(!written_[size_t(s.y)] && !dead_[size_t(s.y)] && s.y != 0, "y is written twice");
     written_[size_t(s.y)] = true;
 
-    if (sizes.w > 0) weight_holds(s.w, sizes.w, "w");
-    want(sizes.w > 0 || s.w < 0, "takes no weights");
+    if (!sizes.w.empty()) weight_holds(s.w, sizes.w, "w");
+    want(!sizes.w.empty() || s.w < 0, "takes no weights");
     if (s.bias >= 0) {
       want(sizes.bias > 0, "takes no bias");
-      weight_holds(s.bias, sizes.bias, "bias");
+      weight_holds(s.bias, {sizes.bias}, "bias");
     }
     if (sizes.per_channel > 0) {
-      weight_holds(s.mean, sizes.per_channel, "mean");
-      weight_holds(s.var, sizes.per_channel, "var");
-      weight_holds(s.gamma, sizes.per_channel, "gamma");
-      weight_holds(s.beta, sizes.per_channel, "beta");
+      weight_holds(s.mean, {sizes.per_channel}, "mean");
+      weight_holds(s.var, {sizes.per_channel}, "var");
+      weight_holds(s.gamma, {sizes.per_channel}, "gamma");
+      weight_holds(s.beta, {sizes.per_channel}, "beta");
       want(s.eps > 0 && s.eps < 1, "eps must lie between 0 and 1");
     }
   }

@@ -30,6 +30,15 @@ TEST(UpdateRunning, MixesWithMomentumAndUnbiasedVariance) {
   }
   EXPECT_EQ(whole.data<double>()[1], 5);
   EXPECT_EQ(whole.data<double>()[4], 5);
+  // Momentum 1 forgets what was there: the same bits from any start.
+  Tensor fresh_mean = Tensor::zeros({2}, DType::f64), fresh_var = Tensor::zeros({2}, DType::f64);
+  Tensor used_mean = Tensor::full({2}, 0.3, DType::f64), used_var = Tensor::full({2}, 1e9, DType::f64);
+  ops::update_running(exec, fresh_mean, fresh_var, batch, 1);
+  ops::update_running(exec, used_mean, used_var, batch, 1);
+  for (i64 c = 0; c < 2; ++c) {
+    EXPECT_EQ(fresh_mean.data<double>()[c], used_mean.data<double>()[c]);
+    EXPECT_EQ(fresh_var.data<double>()[c], used_var.data<double>()[c]);
+  }
   Recorder recorder;
   recorder.dry = true;
   exec.recorder = &recorder;

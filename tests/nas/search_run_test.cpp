@@ -1,0 +1,461 @@
+// Whole searches on a tiny data set: the same result whatever interrupts them and however many threads run
+// them; failures are kept apart; every figure is that of the model file.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "data/catalog.h"
+#include "kernels/recorder.h"
+#include "nas/evaluate/evaluate.h"
+#include "nas/search/candidate_evaluator.h"
+#include "nas/search/engine.h"
+#include "nas/seeds.h"
+#include "nas/study/store.h"
+#include "nas/study/writer_lock.h"
+#include "tensor/safetensors.h"
+#include "tests/data/files.h"
+#include "tests/support/error_kind.h"
+#include "tests/support/temp_dir.h"
+
+namespace offramp::nas {
+namespace {
+
+namespace fs = std::filesystem;
+using offramp::testing::slurp;
+using offramp::testing::TempDir;
+using offramp::testing::Thrown;
+using offramp::testing::thrown_by;
+
+// Ten classes: a bright square at one of ten places, in noise that hides some of them.
+void write_images(const TempDir& dir, const std::string& images, const std::string& labels, u32 count,
+                  u64 seed) {
+  std::string pixels, marks;
+  Rng rng(seed);
+  for (u32 i = 0; i < count; ++i) {
+    const u32 label = i % 10, row = label / 4 * 9, col = label % 4 * 7, noise = 64 + 64 * (i / 10 % 3);
+    std::string image(28 * 28, '\0');
+    for (char& p : image) p = char(rng.below(noise));
+    for (u32 y = 0; y < 7; ++y)
+      for (u32 x = 0; x < 6; ++x) image[(row + y) * 28 + col + x] = char(120 + rng.below(100));
+    pixels += image;
+    marks += char(label);
+  }
+  dir.write(images, data::testing::idx({count, 28, 28}, pixels));
+  dir.write(labels, data::testing::idx({count}, marks));
+}
+
+class SearchRun : public ::testing::Test {
+ protected:
+  SearchRun() {
+    write_images(dir_, "data/train-images-idx3-ubyte", "data/train-labels-idx1-ubyte", 400, 1);
+    write_images(dir_, "data/t10k-images-idx3-ubyte", "data/t10k-labels-idx1-ubyte", 60, 2);
+  }
+
+  SearchRequest request(const std::string& name) const {
+    SearchRequest r{.out = dir_ / name, .data_dirs = {dir_ / "data"}, .build = "test"};
+    SearchConfig& c = r.config;
+    c.data = "mnist";
+    c.seed = 11;
+    c.supernet.epochs = 2;
+    c.supernet.random_subnets = 1;
+    c.search.evals = 10;
+    c.search.population = 4;
+    c.candidate.recalibrate = 64;
+    c.final.epochs = 2;
+    c.final.count = 2;
+    c.train.samples = 192;
+    c.train.batch = 64;
+    c.tune.samples = 80;
+    return r;
+  }
+
+  static SearchResult go(const SearchRequest& r, int threads = 1, const Watch& watch = {}) {
+    Exec exec(default_target(), threads);
+    return continue_run(exec, r, watch);
+  }
+  static SearchResult whole(const SearchRequest& r, int threads = 1) {
+    create_run(r, false);
+    return go(r, threads);
+  }
+
+  // What a run promises to be the same again.
+  static std::map<std::string, std::string> results(const std::string& out) {
+    std::map<std::string, std::string> files;
+    for (const char* name : {"front.csv", "chosen.safetensors", "supernet.safetensors"})
+      files[name] = slurp(out + "/" + name);
+    for (const auto& entry : fs::directory_iterator(out + "/models"))
+      files[entry.path().filename()] = slurp(entry.path());
+    return files;
+  }
+  static void expect_same(const std::string& a, const std::string& b) {
+    const auto x = results(a), y = results(b);
+    ASSERT_EQ(x.size(), y.size());
+    for (const auto& [name, bytes] : x) {
+      ASSERT_TRUE(y.count(name)) << name;
+      EXPECT_FALSE(bytes.empty()) << name;
+      EXPECT_TRUE(bytes == y.at(name)) << name;
+    }
+    const auto p = archive(a).candidates(), q = archive(b).candidates();
+    ASSERT_EQ(p.size(), q.size());
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      EXPECT_EQ(p[i].genotype, q[i].genotype);
+      EXPECT_EQ(p[i].parents, q[i].parents);
+      EXPECT_EQ(p[i].objectives, q[i].objectives);
+      EXPECT_EQ(p[i].thresholds, q[i].thresholds);
+      EXPECT_EQ(p[i].exit_shares, q[i].exit_shares);
+    }
+    const auto g = archive(a).generations(), h = archive(b).generations();
+    ASSERT_EQ(g.size(), h.size());
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      EXPECT_EQ(g[i].hypervolume, h[i].hypervolume);
+      EXPECT_EQ(g[i].evaluations, h[i].evaluations);
+      EXPECT_EQ(g[i].front_size, h[i].front_size);
+    }
+  }
+  static Store archive(const std::string& out) {
+    return Store::open(out + "/archive.sqlite", Store::Access::read);
+  }
+  static std::map<std::string, std::string> every_file(const std::string& out) {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(out))
+      if (entry.is_regular_file()) files[entry.path()] = slurp(entry.path());
+    return files;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(SearchRun, SameResultForAnyThreadsAndInterruptions) {
+  const SearchRequest one = request("one"), two = request("two"), parts = request("parts");
+  const SearchResult result = whole(one);
+  EXPECT_EQ(result.evaluated, 10);
+  EXPECT_EQ(result.failed, 0);
+  ASSERT_FALSE(result.front.empty());
+  EXPECT_FALSE(fs::exists(one.out + "/work"));
+  whole(two, 2);
+  expect_same(one.out, two.out);
+
+  // Where it is stopped: phase and number of steps done there.
+  const std::pair<std::string, i64> stops[] = {{"supernet", 2},  {"supernet", 5}, {"search", 1},
+                                               {"search", 6},    {"search", 9},   {"final 1/2", 1},
+                                               {"final 1/2", 4}, {"final 2/2", 5}};
+  create_run(parts, false);
+  std::size_t at = 0;
+  std::vector<GenerationRecord> rows;
+  int threads = 1;
+  for (bool done = false; !done; threads = 3 - threads) {
+    ASSERT_FALSE(run_finished(parts.out));
+    std::atomic<bool> stop{false};
+    Watch watch;
+    watch.stop = &stop;
+    watch.on_progress = [&](const Progress& p) {
+      if (at < std::size(stops) && p.phase == stops[at].first && p.done >= stops[at].second) stop = true;
+    };
+    const Thrown t = thrown_by([&] { go(parts, threads, watch); });
+    if (t.kind) {
+      ASSERT_EQ(*t.kind, Error::Kind::interrupted) << t.message;
+      ASSERT_LT(at, std::size(stops));
+      if (stops[at].first == "search") rows = archive(parts.out).generations();
+      ++at;
+    } else {
+      done = true;
+    }
+  }
+  EXPECT_EQ(at, std::size(stops));
+  expect_same(one.out, parts.out);
+
+  // What was written before an interruption was not written again.
+  const auto all = archive(parts.out).generations();
+  ASSERT_GE(rows.size(), 1u);
+  for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i].seconds, all[i].seconds);
+  i64 resumes = 0, interrupts = 0;
+  for (const EventRecord& e : archive(parts.out).events()) {
+    resumes += e.kind == "resume";
+    interrupts += e.kind == "interrupt";
+  }
+  EXPECT_EQ(interrupts, i64(std::size(stops)));
+  EXPECT_GE(resumes, 5);
+
+  // A finished run is left alone.
+  const auto before = every_file(parts.out);
+  EXPECT_TRUE(run_finished(parts.out));
+  EXPECT_EQ(to_toml(load_run(parts.out)), to_toml(parts.config));
+  EXPECT_TRUE(every_file(parts.out) == before);
+  const std::size_t events = archive(parts.out).events().size();
+  go(parts);
+  EXPECT_EQ(archive(parts.out).events().size(), events);
+  expect_same(one.out, parts.out);
+  const auto again = archive(parts.out).generations();
+  for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(again[i].seconds, all[i].seconds);
+
+  // Another seed is another search.
+  SearchRequest other = request("other");
+  other.config.seed = 12;
+  whole(other);
+  EXPECT_NE(slurp(other.out + "/front.csv"), slurp(one.out + "/front.csv"));
+}
+
+TEST_F(SearchRun, FiguresAreThoseOfTheModelFiles) {
+  const SearchRequest r = request("run");
+  const SearchResult result = whole(r, 2);
+  const data::Splits splits = data::load("mnist", {.dirs = r.data_dirs,
+                                                   .seed = stream_seed(r.config.seed, "split"),
+                                                   .train_samples = r.config.train.samples,
+                                                   .tune_samples = r.config.tune.samples});
+  ASSERT_EQ(splits.tune.size(), 80);
+  ASSERT_FALSE(result.front.empty());
+  double last_macs = 0, last_accuracy = -1;
+  bool early = false;
+  for (const FinalNetwork& n : result.front) {
+    SCOPED_TRACE(n.id);
+    EXPECT_GT(n.avg_macs, last_macs);
+    EXPECT_GT(n.accuracy_tune, last_accuracy);
+    last_macs = n.avg_macs, last_accuracy = n.accuracy_tune;
+
+    const nn::Model model = nn::load_model(n.model);
+    EXPECT_EQ(model.thresholds, n.thresholds);
+    EXPECT_EQ(model.genotype, n.genotype);
+    EXPECT_EQ(model.train_samples, r.config.train.samples);
+    const data::Normalisation normalisation{model.mean, model.std};
+    Recorder recorder;
+    Exec exec(default_target(), 1);
+    nn::EarlyExitRunner runner(model.plan, exec.target(), 32);
+    const auto loader_of = [&](const data::Dataset& set) {
+      return std::make_unique<data::Loader>(
+          set, normalisation,
+          data::LoaderOptions{.batch = 32, .height = model.plan->height, .width = model.plan->width});
+    };
+    exec.recorder = &recorder;
+    const TakenExits taken =
+        take_exits(exec, runner, *loader_of(splits.tune), model.thresholds, model.confidence, {});
+    exec.recorder = nullptr;
+    i64 total = 0, correct = 0;
+    for (std::size_t s = 0; s < taken.outcomes.size(); ++s) {
+      total += taken.outcomes[s].macs;
+      correct += taken.outcomes[s].predicted == taken.labels[s];
+    }
+    EXPECT_EQ(recorder.total().macs, total);
+    EXPECT_EQ(double(recorder.total().macs) / double(splits.tune.size()), n.avg_macs);
+    EXPECT_EQ(double(correct) / double(splits.tune.size()), n.accuracy_tune);
+    EXPECT_EQ(nn::exit_costs(*model.plan).back().leave_macs, n.full_macs);
+    EXPECT_EQ(model.plan->params(), n.params);
+
+    // Thresholds applied to stored answers take the exits that the runner takes, for every point of the
+    // curve.
+    const ExitAnswers answers = answer_all(exec, runner, *loader_of(splits.tune), model.confidence, {});
+    ASSERT_FALSE(model.curve.empty());
+    EXPECT_EQ(model.curve_samples, splits.tune.size());
+    std::vector<Thresholds> choices{model.thresholds};
+    for (std::size_t i = 0; i < model.curve.size(); i += 1 + model.curve.size() / 4)
+      choices.push_back(model.curve[i].thresholds);
+    for (std::size_t c = 0; c < choices.size(); ++c) {
+      const TakenExits run =
+          take_exits(exec, runner, *loader_of(splits.tune), choices[c], model.confidence, {});
+      const PolicyResult offline = apply_policy(answers.table, exit_costs_of(*model.plan), choices[c]);
+      i64 macs = 0, right = 0;
+      for (i64 s = 0; s < answers.table.samples; ++s) {
+        const nn::Outcome& o = run.outcomes[std::size_t(s)];
+        const i64 exit = exit_taken(
+            choices[c], std::span(answers.table.confidence)
+                            .subspan(std::size_t(s * answers.table.exits), std::size_t(answers.table.exits)));
+        ASSERT_EQ(o.exit, exit);
+        ASSERT_EQ(o.predicted, answers.table.predicted[std::size_t(s * answers.table.exits + exit)]);
+        early = early || exit + 1 < answers.table.exits;
+        macs += o.macs;
+        right += o.predicted == run.labels[std::size_t(s)];
+      }
+      EXPECT_EQ(macs, offline.total_macs);
+      EXPECT_EQ(right, offline.correct);
+    }
+    for (const nn::CurvePoint& p : model.curve) {
+      const PolicyResult offline = apply_policy(answers.table, exit_costs_of(*model.plan), p.thresholds);
+      EXPECT_EQ(p.total_macs, offline.total_macs);
+      EXPECT_EQ(p.accuracy, offline.accuracy());
+    }
+
+    // The test split, once more.
+    const TakenExits test =
+        take_exits(exec, runner, *loader_of(splits.test), model.thresholds, model.confidence, {});
+    i64 test_correct = 0;
+    for (std::size_t s = 0; s < test.outcomes.size(); ++s)
+      test_correct += test.outcomes[s].predicted == test.labels[s];
+    EXPECT_EQ(double(test_correct) / double(splits.test.size()), n.accuracy_test);
+  }
+  EXPECT_TRUE(early) << "no sample ever left early: the comparison shows little";
+  EXPECT_EQ(slurp(result.chosen_model),
+            slurp(r.out + "/models/" + std::to_string(result.chosen) + ".safetensors"));
+}
+
+// Weights of one block are broken: whoever uses it fails, the others are found all the same.
+TEST_F(SearchRun, AFailedCandidateIsKeptAndTheSearchGoesOn) {
+  SearchRequest r = request("run");
+  r.config.supernet.epochs = 0;
+  r.config.final.epochs = 0;
+  r.config.search.evals = 14;
+  create_run(r, false);
+  std::atomic<bool> stop{true};
+  Watch stopped;
+  stopped.stop = &stop;
+  EXPECT_EQ(thrown_by([&] { go(r, 1, stopped); }).kind, Error::Kind::interrupted);
+  SafeTensors weights = read_safetensors(r.out + "/supernet.safetensors");
+  i64 broken = 0;
+  for (auto& [name, tensor] : weights.tensors)
+    if (name.rfind("stage3.block2.", 0) == 0 && name.ends_with("gamma")) {
+      std::fill_n(tensor.data<float>(), tensor.count(), std::nanf(""));
+      ++broken;
+    }
+  ASSERT_GT(broken, 0);
+  write_safetensors(r.out + "/supernet.safetensors", weights);
+  const SearchResult result = go(r);
+  EXPECT_EQ(result.evaluated, 14);
+  const Space space = Space::load("small");
+  i64 failed = 0;
+  for (const CandidateRecord& c : archive(r.out).candidates()) {
+    bool uses = false;
+    nn::MetaParameters none;
+    const nn::EarlyExitNetwork network(space.decode(c.genotype, {.channels = 1, .height = 28, .width = 28}),
+                                       none);
+    for (const auto& p : network.named_parameters()) uses = uses || p.name.rfind("stage3.block2.", 0) == 0;
+    EXPECT_EQ(c.state == CandidateRecord::State::failed, uses) << to_text(c.genotype);
+    if (c.state == CandidateRecord::State::failed) {
+      ++failed;
+      EXPECT_NE(c.reason.find("not finite"), std::string::npos) << c.reason;
+      EXPECT_TRUE(c.objectives.empty());
+    }
+    for (const FinalNetwork& n : result.front)
+      if (n.id == c.id) {
+        EXPECT_EQ(c.state, CandidateRecord::State::scored);
+      }
+  }
+  EXPECT_EQ(result.failed, failed);
+  EXPECT_GT(failed, 0);
+  EXPECT_LT(failed, 14);
+}
+
+TEST_F(SearchRun, CandidatesOverTimeAndNothingLeft) {
+  SearchRequest r = request("run");
+  r.config.supernet.epochs = 0;
+  r.config.search.evals = 5;
+  r.config.candidate.seconds = 1e-9;
+  create_run(r, false);
+  const Thrown t = thrown_by([&] { go(r); });
+  EXPECT_EQ(t.kind, Error::Kind::infeasible);
+  const auto all = archive(r.out).candidates();
+  ASSERT_EQ(all.size(), 5u);
+  for (const CandidateRecord& c : all) {
+    EXPECT_EQ(c.state, CandidateRecord::State::failed);
+    EXPECT_NE(c.reason.find("candidate.seconds"), std::string::npos) << c.reason;
+  }
+}
+
+TEST_F(SearchRun, AProposalThatThrowsIsAFailure) {
+  const SearchRequest r = request("run");
+  const data::Splits splits =
+      data::load("mnist", {.dirs = r.data_dirs, .train_samples = r.config.train.samples, .tune_samples = 80});
+  const data::Normalisation normalisation = data::channel_statistics(splits.train);
+  const Supernet supernet(Space::load("small"), {.channels = 1, .height = 28, .width = 28}, Rng(1));
+  Exec exec(default_target(), 1);
+  const CandidateEvaluator evaluator(exec, supernet, splits, normalisation, r.config);
+  const CandidateRecord record = evaluator.evaluate({.id = 3, .genotype = {1, 2}, .origin = "test"}, {});
+  EXPECT_EQ(record.state, CandidateRecord::State::failed);
+  EXPECT_FALSE(record.reason.empty());
+  EXPECT_EQ(record.id, 3);
+  std::atomic<bool> stop{true};
+  Watch watch;
+  watch.stop = &stop;
+  const Genotype good = Space::load("small").min_genotype();
+  EXPECT_EQ(thrown_by([&] { evaluator.evaluate({.id = 4, .genotype = good}, watch); }).kind,
+            Error::Kind::interrupted);
+}
+
+TEST_F(SearchRun, AnUnreachableTargetIsSaidAfterEverythingIsWritten) {
+  SearchRequest r = request("run");
+  r.config.supernet.epochs = 0;
+  r.config.final.epochs = 0;
+  r.config.search.evals = 4;
+  r.config.target_macs = 1000;
+  create_run(r, false);
+  const Thrown t = thrown_by([&] { go(r); });
+  EXPECT_EQ(t.kind, Error::Kind::infeasible);
+  EXPECT_NE(t.message.find("target"), std::string::npos) << t.message;
+  EXPECT_FALSE(fs::is_empty(r.out + "/models"));
+  EXPECT_NE(slurp(r.out + "/front.csv").find('\n'), std::string::npos);
+  EXPECT_FALSE(fs::exists(r.out + "/chosen.safetensors"));
+  // Asked again it says so again, and changes nothing.
+  const auto before = every_file(r.out);
+  const Thrown again = thrown_by([&] { run_finished(r.out); });
+  EXPECT_EQ(again.kind, Error::Kind::infeasible);
+  EXPECT_EQ(again.message, t.message);
+  EXPECT_TRUE(every_file(r.out) == before);
+}
+
+TEST_F(SearchRun, AnArchiveOfAnotherConfigurationIsNamed) {
+  SearchRequest r = request("run");
+  r.config.supernet.epochs = 0;
+  r.config.final.epochs = 0;
+  create_run(r, false);
+  std::atomic<bool> stop{false};
+  Watch watch;
+  watch.stop = &stop;
+  watch.on_progress = [&](const Progress& p) { stop = stop || (p.phase == "search" && p.done >= 6); };
+  EXPECT_EQ(thrown_by([&] { go(r, 1, watch); }).kind, Error::Kind::interrupted);
+  for (int change = 0; change < 2; ++change) {
+    SearchRequest other = r;
+    if (change == 0)
+      other.config.seed = 12;
+    else
+      other.config.search.population = 3;
+    const Thrown t = thrown_by([&] { go(other); });
+    EXPECT_EQ(t.kind, Error::Kind::input) << change;
+    EXPECT_NE(t.message.find("another configuration"), std::string::npos) << t.message;
+  }
+}
+
+TEST_F(SearchRun, CreateRefusesAndForceReplaces) {
+  SearchRequest r = request("run");
+  r.config.supernet.epochs = 0;
+  r.config.final.epochs = 0;
+  r.config.search.evals = 2;
+  whole(r);
+  EXPECT_EQ(thrown_by([&] { create_run(r, false); }).kind, Error::Kind::usage);
+  EXPECT_TRUE(fs::exists(r.out + "/front.csv"));
+  {
+    const WriterLock lock(r.out + "/archive.sqlite");
+    EXPECT_EQ(thrown_by([&] { create_run(r, true); }).kind, Error::Kind::failed);
+    EXPECT_TRUE(fs::exists(r.out + "/front.csv"));
+  }
+  SearchRequest missing = r;
+  missing.data_dirs = {dir_ / "elsewhere"};
+  EXPECT_EQ(thrown_by([&] { create_run(missing, true); }).kind, Error::Kind::input);
+  EXPECT_TRUE(fs::exists(r.out + "/front.csv"));
+  missing.out = dir_ / "new";
+  EXPECT_EQ(thrown_by([&] { create_run(missing, false); }).kind, Error::Kind::input);
+  EXPECT_FALSE(fs::exists(missing.out));
+  for (const char* stale : {"-journal", "-wal", "-lock"})
+    dir_.write(std::string("run/archive.sqlite") + stale, "stale");
+  dir_.write("run/mine.txt", "kept");
+  create_run(r, true);
+  for (const char* gone :
+       {"archive.sqlite-journal", "front.csv", "models", "chosen.safetensors", "supernet.safetensors"})
+    EXPECT_FALSE(fs::exists(r.out + "/" + gone)) << gone;
+  EXPECT_EQ(slurp(r.out + "/mine.txt"), "kept");
+  EXPECT_NE(slurp(r.out + "/archive.sqlite-lock"), "stale");
+  EXPECT_EQ(go(r).evaluated, 2);
+}
+
+TEST(SearchConfigFile, EverySeedComesBack) {
+  for (u64 seed : {u64{0}, u64{5}, (u64{1} << 53) + 1, u64{INT64_MAX}, u64{1} << 63, ~u64{0}}) {
+    SearchConfig config, back;
+    config.seed = seed;
+    read_config_text(back, to_toml(config), "run.toml");
+    EXPECT_EQ(back.seed, seed);
+    EXPECT_EQ(to_toml(back), to_toml(config));
+  }
+}
+
+}  // namespace
+}  // namespace offramp::nas
