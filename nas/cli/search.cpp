@@ -73,10 +73,13 @@ void report(Console& console, const std::string& out, const nas::SearchResult& r
                 result.chosen_model + "\n");
 }
 
-// What the user may try next, with a real image where the data have files to cut one from.
+// What the user may try next, as a line for the shell.
 void suggest(Console& console, const nas::SearchResult& result) {
   if (console.options.json) return;
-  console.print("try   build/offramp eval --model " + result.chosen_model + "\n");
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string program = error ? "offramp" : std::filesystem::proximate(self, error).string();
+  console.print("try   " + program + " predict --model " + result.chosen_model + " " + result.sample + "\n");
 }
 
 void go(Console& console, nas::SearchRequest request, int threads, double max_seconds) {

@@ -13,7 +13,7 @@ void run_tune(Console& console, const Words& words) {
   std::string path, data, out, confidence, dir, device = "cpu";
   std::optional<i64> target;
   bool curve = false;
-  double tolerance = 0.0025;
+  double tolerance = -1;  // not given
   int threads = 0;
   Args args(console, "tune", "choose exit thresholds of a model on its tune split",
             {"offramp tune --model m.safetensors --target-macs 600k",
@@ -25,7 +25,7 @@ void run_tune(Console& console, const Words& words) {
       .choice("--confidence C", confidence, {"margin", "max_probability", "entropy"},
               "default: the model's own")
       .option("--tolerance T", tolerance,
-              "without a target: accuracy given up for fewer MACs, default 0.0025")
+              "accuracy given up for fewer MACs, default 0 with a target, else 0.0025")
       .option("--out FILE", out, "write here instead")
       .threads(threads)
       .device(device)
@@ -39,7 +39,11 @@ void run_tune(Console& console, const Words& words) {
   Exec exec(default_target(), threads);
   const nas::ScoredNetwork scored =
       nas::score_plan(exec, model.plan, set, normalisation_of(model), model.confidence,
-                      {.target_macs = target, .tolerance = tolerance}, console.watch());
+                      {.target_macs = target,
+                       .tolerance = tolerance >= 0 ? tolerance
+                                    : target       ? 0
+                                                   : 0.0025},
+                      console.watch());
   if (target && !mean_at_most(scored.point.total_macs, scored.table.samples, *target))
     throw Error("no thresholds cost at most " + std::to_string(*target) +
                     " MACs on average; the cheapest cost " +

@@ -21,7 +21,7 @@ struct SearchConfig {
   } supernet;
   struct Search {
     i64 evals = 60, population = 16;
-    double tolerance = 0.0025;  // accuracy given up for fewer MACs where there is no target
+    double tolerance = 0.002;  // accuracy given up for fewer MACs
   } search;
   struct Candidate {
     i64 epochs = 0;  // of fine-tuning; 0: inherited weights

@@ -16,6 +16,7 @@
 #include "nas/study/store.h"
 #include "nas/study/writer_lock.h"
 #include "tensor/file.h"
+#include "tensor/npy.h"
 #include "tensor/safetensors.h"
 
 namespace offramp::nas {
@@ -40,6 +41,7 @@ struct Paths {
   std::string models() const { return out + "/models"; }
   std::string model(i64 id) const { return models() + "/" + std::to_string(id) + ".safetensors"; }
   std::string chosen() const { return out + "/chosen.safetensors"; }
+  std::string sample() const { return out + "/sample.npy"; }
 };
 
 void make_folder(const std::string& path) {
@@ -224,18 +226,17 @@ class Run {
     return record;
   }
 
-  // Evenly spread over the front, best accuracy first; always with the best under the target.
+  // final.count of the front: the best under the target, then evenly spread over those that meet it (over all
+  // of them when there is no target or none does).
   std::vector<i64> ids_to_finish() const {
-    const auto& points = front_.points();  // ascending in error
-    std::vector<i64> ids;
-    const auto take = [&](i64 id) {
-      if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
-    };
-    const i64 n = i64(points.size()), count = std::min(config_.final.count, n);
-    if (const FrontPoint* best = best_under(points, 1, target())) take(best->id);
-    for (i64 i = 0; i < n && i64(ids.size()) < count; ++i)
-      take(points[std::size_t(count > 1 ? i * (n - 1) / (count - 1) % n : 0)].id);
-    for (i64 i = 0; i < n && i64(ids.size()) < count; ++i) take(points[std::size_t(i)].id);
+    std::vector<i64> meeting, ids;  // ascending in error
+    for (const FrontPoint& p : front_.points())
+      if (p.objectives[1] <= target()) meeting.push_back(p.id);
+    if (meeting.empty())
+      for (const FrontPoint& p : front_.points()) meeting.push_back(p.id);
+    const i64 n = i64(meeting.size()), count = std::min(config_.final.count, n);
+    for (i64 i = 0; i < count; ++i)
+      ids.push_back(meeting[std::size_t(count > 1 ? i * (n - 1) / (count - 1) : 0)]);
     return ids;
   }
 
@@ -251,6 +252,8 @@ class Run {
     result.front = non_dominated(networks);
     write_front(result.front);
     choose(result, networks);
+    result.sample = paths_.sample();
+    write_npy(result.sample, splits_.test.images.slice(0, 0, std::min<i64>(4, splits_.test.size())));
     store_.set_meta(kFinished, "1");
     return result;
   }
@@ -389,7 +392,7 @@ void create_run(const SearchRequest& request, bool force) {
   for (const std::string& file :
        {paths.config(), paths.space(), paths.archive(), paths.archive() + "-wal", paths.archive() + "-shm",
         paths.archive() + "-journal", paths.archive() + "-lock", paths.supernet(), paths.front(),
-        paths.chosen(), paths.models(), paths.work(), paths.out + "/env.json"})
+        paths.chosen(), paths.sample(), paths.models(), paths.work(), paths.out + "/env.json"})
     fs::remove_all(file, error);
   lock.reset();
   make_folder(paths.out);

@@ -12,10 +12,11 @@ namespace offramp::nas {
 const CurvePoint& pick(std::span<const CurvePoint> curve, i64 samples, const TuneOptions& options) {
   if (curve.empty()) throw usage_error("thresholds: wanted an accuracy-cost curve, got an empty one");
   if (options.target_macs) {
-    const CurvePoint* best = &curve[0];
-    for (const CurvePoint& point : curve)
-      if ((point.total_macs + samples - 1) / samples <= *options.target_macs) best = &point;
-    return *best;
+    std::size_t within = 0;
+    while (within < curve.size() &&
+           (curve[within].total_macs + samples - 1) / samples <= *options.target_macs)
+      ++within;
+    curve = curve.first(std::max<std::size_t>(within, 1));
   }
   const i64 floor = curve.back().correct - i64(std::floor(options.tolerance * double(samples) + 1e-9));
   for (const CurvePoint& point : curve)

@@ -10,13 +10,13 @@ namespace offramp::nas {
 
 struct TuneOptions {
   std::optional<i64> target_macs;  // average per sample
-  double tolerance = 0.0025;       // without a target: accuracy that may be given up for fewer MACs
+  double tolerance = 0;            // accuracy that may be given up for fewer MACs
   i64 quantiles = 0;               // as in accuracy_cost_curve
 };
 
-// With a target: the best accuracy whose average MACs are <= target, else the cheapest point of all.
-// Without: the cheapest point whose accuracy is within `tolerance` of the best.
-// Ties: higher accuracy, then fewer MACs, then larger thresholds. `curve` must not be empty.
+// Of the points whose average MACs are <= target (all of them without a target; the cheapest one when there
+// is none): the cheapest whose accuracy is within `tolerance` of the best. Ties: higher accuracy, then fewer
+// MACs, then larger thresholds. `curve` must not be empty.
 const CurvePoint& pick(std::span<const CurvePoint> curve, i64 samples, const TuneOptions& options);
 // The same over accuracy_cost_curve.
 CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options = {});
@@ -25,7 +25,8 @@ CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOption
 const CurvePoint& curve_knee(std::span<const CurvePoint> curve);
 
 // One exit at a time over the same grid, the others fixed, until nothing improves; from every exit off and
-// from each exit alone taking everybody. Not exact, any number of exits. Same goal and ties as pick.
+// from each exit alone taking everybody. Not exact, any number of exits. Same goal and ties as pick,
+// but with a target `tolerance` is not used.
 CurvePoint coordinate_search(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options = {});
 
 // The published tuner: every combination of {0.1, 0.2, off} except all off, score = accuracy [%] minus
