@@ -8,6 +8,7 @@
 
 #include "kernels/types.h"
 #include "nas/cli/console.h"
+#include "nas/parse.h"
 
 namespace offramp::cli {
 
@@ -61,13 +62,10 @@ class Args {
   std::unique_ptr<Impl> impl_;
 };
 
-// "17M" -> 17000000, "1.5k" -> 1500. Throws Error(usage) on anything that is not a whole number in range.
-i64 parse_count(std::string_view text, const std::string& what, i64 low = 0, i64 high = i64{1} << 50);
-double parse_number(std::string_view text, const std::string& what);
-u64 parse_seed(std::string_view text, const std::string& what);
-// "3,5,-1" -> {3,5,-1}
-std::vector<i64> parse_integers(std::string_view text, const std::string& what);
-// "name=value", value may be empty
-std::pair<std::string, std::string> split_assignment(const std::string& text, const std::string& flag);
+using nas::parse_count;
+using nas::parse_integers;
+using nas::parse_number;
+using nas::parse_seed;
+using nas::split_assignment;
 
 }  // namespace offramp::cli

@@ -4,27 +4,15 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+
 #include "kernels/error.h"
 #include "kernels/nearest.h"
+#include "nas/parse.h"
 #include "nas/toml.h"
 #include "tensor/file.h"
 
 namespace offramp::nas {
 namespace {
-
-double parse_number(const std::string& text, const std::string& what) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
-    throw usage_error(what + ": wanted a number, got '" + text + "'");
-  return value;
-}
-
-u64 parse_seed(const std::string& text) {
-  u64 value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? value : u64(parse_count(text, "seed"));
-}
 
 struct Key {
   std::string name;
@@ -57,7 +45,7 @@ class Keys {
                      const std::string digits = std::to_string(c.seed);
                      return c.seed > u64(std::numeric_limits<i64>::max()) ? quoted(digits) : digits;
                    },
-                   [](SearchConfig& c, const std::string& v) { c.seed = parse_seed(v); }});
+                   [](SearchConfig& c, const std::string& v) { c.seed = parse_seed(v, "seed"); }});
     count(
         "supernet.epochs", [](auto& c) -> auto& { return c.supernet.epochs; }, 0);
     number(
@@ -197,23 +185,6 @@ void read_table(SearchConfig& config, const toml::table& table, const std::strin
 
 }  // namespace
 
-i64 parse_count(const std::string& text, const std::string& what) {
-  std::string digits = text;
-  double scale = 1;
-  if (!digits.empty()) {
-    const char unit = digits.back();
-    scale = unit == 'k' ? 1e3 : unit == 'M' ? 1e6 : unit == 'G' ? 1e9 : 1;
-    if (scale > 1) digits.pop_back();
-  }
-  double value = -1;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  const double scaled = value * scale;
-  if (error != std::errc() || end != digits.data() + digits.size() || !(scaled >= 0) || scaled > 9e15 ||
-      scaled != std::floor(scaled))
-    throw usage_error(what + ": wanted a count like 200, 1.5k or 17M, got '" + text + "'");
-  return i64(scaled);
-}
-
 void set_key(SearchConfig& config, const std::string& key, const std::string& value) {
   for (const Key& k : keys())
     if (k.name == key) return k.set(config, value);
@@ -223,10 +194,8 @@ void set_key(SearchConfig& config, const std::string& key, const std::string& va
 }
 
 void set_assignment(SearchConfig& config, const std::string& assignment) {
-  const auto equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0)
-    throw usage_error("--set: wanted key=value, got '" + assignment + "'");
-  set_key(config, assignment.substr(0, equals), assignment.substr(equals + 1));
+  const auto [key, value] = split_assignment(assignment, "--set");
+  set_key(config, key, value);
 }
 
 void read_config_text(SearchConfig& config, const std::string& text, const std::string& path) {

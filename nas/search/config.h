@@ -63,7 +63,4 @@ std::string to_toml(const SearchConfig& config);
 
 std::vector<std::string> config_keys();
 
-// "17M", "1.5k", "200": a count. Throws Error(usage) naming `what`.
-i64 parse_count(const std::string& text, const std::string& what);
-
 }  // namespace offramp::nas
