@@ -132,7 +132,7 @@ Args& Args::words(const std::string& name, std::vector<std::string>& values, con
       impl_->add(name, help, true, [&values](const std::vector<std::string>& given) { values = given; });
   entry.required = true;
   entry.shown += "...";
-  entry.option->expected(1, 1 << 20);
+  entry.option->expected(1, 1 << 20)->allow_extra_args(true);
   return *this;
 }
 

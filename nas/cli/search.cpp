@@ -73,6 +73,11 @@ void report(Console& console, const std::string& out, const nas::SearchResult& r
                 result.chosen_model + "\n");
 }
 
+void require_seconds(const char* flag, double seconds) {
+  if (!(seconds >= 0 && seconds <= 1e9))
+    throw usage_error(std::string(flag) + ": wanted seconds from 0 (no limit) to 10^9");
+}
+
 // What the user may try next, as a line for the shell.
 void suggest(Console& console, const nas::SearchResult& result) {
   if (console.options.json) return;
@@ -143,6 +148,9 @@ void run_search(Console& console, const Words& words) {
   for (const char* flag : {"--candidate-rss", "--latency-table"})
     if (args.given(flag)) throw usage_error(std::string(flag) + " is not in this build");
 
+  require_seconds("--max-seconds", max_seconds);
+  require_seconds("--candidate-seconds", candidate_seconds);
+
   if (!config_file.empty()) nas::read_config(config, config_file);
   for (const std::string& s : sets) nas::set_assignment(config, s);
   if (args.given("--data")) nas::set_key(config, "data", data);
@@ -171,6 +179,7 @@ void run_resume(Console& console, const Words& words) {
       .threads(threads)
       .data_dir(dir);
   if (!args.parse(words)) return;
+  require_seconds("--max-seconds", max_seconds);
   request.config = nas::load_run(request.out);
   request.data_dirs = data_dirs(dir);
   if (nas::run_finished(request.out)) {

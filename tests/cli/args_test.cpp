@@ -31,6 +31,26 @@ TEST(ParseIntegers, Lists) {
     EXPECT_EQ(kind_of([&] { parse_integers(bad, "x"); }), Error::Kind::usage) << bad;
 }
 
+TEST(Args, OneOrMoreWords) {
+  for (const Words& given : {Words{"a.png"}, Words{"a.png", "b.png", "c.png"}}) {
+    Console console;
+    std::vector<std::string> files;
+    std::string model;
+    Args args(console, "verb", "summary", {"offramp verb"});
+    args.option("--model M", model, "").words("IMAGE", files, "");
+    Words words = given;
+    words.insert(words.begin() + 1, {"--model", "m", "-q"});
+    ASSERT_TRUE(args.parse(words));
+    EXPECT_EQ(files, given);
+    EXPECT_EQ(model, "m");
+  }
+  Console console;
+  std::vector<std::string> files;
+  Args args(console, "verb", "summary", {"offramp verb"});
+  args.words("IMAGE", files, "");
+  EXPECT_EQ(kind_of([&] { args.parse({}); }), Error::Kind::usage);
+}
+
 TEST(Args, ValuesRepeatsAndDefaults) {
   Console console;
   std::string first, second = "unset", text;
