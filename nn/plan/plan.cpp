@@ -62,15 +62,6 @@ Cost cost(const std::vector<Step>& steps, i64 n) {
   return sum;
 }
 
-std::string dims_text(const StepDims& dims) {
-  std::string text(op_name(dims));
-  StepDims copy = dims;
-  visit_fields(copy, [&](const char* name, auto& value) {
-    text += std::string(" ") + name + "=" + std::to_string(i64(value));
-  });
-  return text;
-}
-
 std::vector<ExitCost> exit_costs(const Plan& plan) {
   std::vector<ExitCost> exits;
   i64 bodies = 0, heads = 0;

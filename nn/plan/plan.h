@@ -2,6 +2,7 @@
 // Cost, latency, profile and the early-exit runner all read this one list.
 #pragma once
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -54,6 +55,9 @@ Cost cost(const Step& step, i64 n = 1);
 Cost cost(const std::vector<Step>& steps, i64 n = 1);
 // "conv2d n=1 h=32 w=32 c_in=3 c_out=16 kernel=3 stride=1 pad=1 groups=1": one line, field by field.
 std::string dims_text(const StepDims& dims);
+// The same line back. Every field must be there, each once, in any order; enums are numbers. Throws
+// Error(input) for an unknown operation or field and for sizes no kernel takes.
+StepDims parse_dims(std::string_view text);
 
 // What leaving costs, per exit in order; the one list that tuner, evaluation and reports use.
 struct ExitCost {
@@ -68,5 +72,6 @@ std::vector<ExitCost> exit_costs(const Plan& plan);
 // Checks a plan from outside before anything is allocated: indices, sizes, order of writing and reading.
 // Throws Error(input) saying which step is wrong.
 void require_valid(const Plan& plan);
+void require_valid(const StepDims& dims);  // the sizes of one step alone
 
 }  // namespace offramp::nn

@@ -94,6 +94,13 @@ struct SizesOf {
   }
 };
 
+Sizes sizes_of(StepDims dims) {
+  visit_fields(dims, [](const char* name, auto value) {
+    if (i64(value) < 0 || i64(value) > kMaxFloats) throw input_error(std::string(name) + " is out of range");
+  });
+  return std::visit(SizesOf{}, dims);
+}
+
 class Checker {
  public:
   explicit Checker(const Plan& plan)
@@ -167,13 +174,9 @@ class Checker {
   }
 
   void step(const Step& s) {
-    StepDims dims = s.dims;
-    visit_fields(dims, [&](const char* name, auto value) {
-      want(i64(value) >= 0 && i64(value) <= kMaxFloats, std::string(name) + " is out of range");
-    });
     Sizes sizes;
     try {
-      sizes = std::visit(SizesOf{}, s.dims);
+      sizes = sizes_of(s.dims);
     } catch (const Error& e) {
       want(false, e.what());
     }
@@ -212,5 +215,6 @@ class Checker {
 }  // namespace
 
 void require_valid(const Plan& plan) { Checker(plan).run(); }
+void require_valid(const StepDims& dims) { sizes_of(dims); }
 
 }  // namespace offramp::nn
