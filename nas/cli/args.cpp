@@ -39,7 +39,7 @@ struct Args::Impl {
   };
 
   Console& console;
-  std::string path, summary, notes;
+  std::string program = "offramp ", path, summary, notes;
   std::vector<std::string> examples;
   CLI::App app;
   std::vector<std::unique_ptr<Entry>> entries;
@@ -84,17 +84,17 @@ struct Args::Impl {
         const std::string flag = word.substr(0, word.find('='));
         const std::string close = flag.rfind("--", 0) == 0 ? nearest(flag, long_names()) : "";
         throw usage_error("unknown flag '" + flag + "'" +
-                          (close.empty() ? "; 'offramp " + path + " --help' lists them"
+                          (close.empty() ? "; '" + program + path + " --help' lists them"
                                          : "; did you mean '" + close + "'?"));
       }
-    throw usage_error("unexpected argument '" + extras.front() + "'; 'offramp " + path +
+    throw usage_error("unexpected argument '" + extras.front() + "'; '" + program + path +
                       " --help' shows the usage");
   }
 
   std::string help_text() const {
-    std::string out = "offramp " + path + " - " + summary + "\n\nexamples:\n";
+    std::string out = program + path + " - " + summary + "\n\nexamples:\n";
     for (const std::string& e : examples) out += "  " + e + "\n";
-    out += "\nusage: offramp " + path;
+    out += "\nusage: " + program + path;
     for (const auto& e : entries)
       if (e->positional) out += e->required ? " " + e->shown : " [" + e->shown + "]";
     out += " [flags]\n";
@@ -122,6 +122,11 @@ Args::Args(Console& console, std::string path, std::string summary, std::vector<
   app.add_option("--color", impl_->color)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 Args::~Args() = default;
+
+Args& Args::program(const std::string& name) {
+  impl_->program = name;
+  return *this;
+}
 
 Args& Args::word(const std::string& name, std::string& value, const std::string& help, bool required) {
   impl_->add_single(name, help, [&value](const std::string& text) { value = text; }).required = required;

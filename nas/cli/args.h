@@ -23,6 +23,9 @@ class Args {
   Args(const Args&) = delete;
   Args& operator=(const Args&) = delete;
 
+  // What stands before `path` in help and messages: "offramp " unless said otherwise.
+  Args& program(const std::string& name);
+
   // Positional words, in order of the calls. `name` in capitals: "SPACE".
   Args& word(const std::string& name, std::string& value, const std::string& help, bool required = true);
   Args& words(const std::string& name, std::vector<std::string>& values,

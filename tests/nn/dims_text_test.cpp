@@ -1,6 +1,8 @@
 // The text form of steps: there and back, and what is refused.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "nn/plan/dims_fields.h"
@@ -37,6 +39,24 @@ TEST(DimsText, ReadsFieldsIntoTheirPlace) {
   EXPECT_EQ(nn::dims_text(dims), "pool n=2 h=9 w=8 c=7 kernel=3 stride=2 pad=1 kind=1");
   EXPECT_TRUE(std::get<kernels::SoftmaxDims>(parse_dims("softmax rows=3 classes=10 log=1")).log);
   EXPECT_EQ(std::get<kernels::ActDims>(parse_dims("act count=4 act=5")).act, Act::sigmoid);
+}
+
+TEST(DimsText, ReadsTheShapesOfTheBenchmarks) {
+  i64 lines = 0;
+  std::set<std::string_view> ops;
+  for (const auto& entry : std::filesystem::directory_iterator(OFFRAMP_SOURCE_DIR "/bench/shapes")) {
+    std::ifstream file(entry.path());
+    for (std::string line; std::getline(file, line);) {
+      if (line.starts_with("#") || line.starts_with("update ")) continue;
+      nn::StepDims dims;
+      ASSERT_NO_THROW(dims = parse_dims(line)) << entry.path() << ": " << line;
+      EXPECT_EQ(nn::dims_text(dims), line);
+      ops.insert(nn::op_name(dims));
+      ++lines;
+    }
+  }
+  EXPECT_GT(lines, 300);
+  EXPECT_EQ(ops.size(), std::size(nn::kOpNames));
 }
 
 TEST(DimsText, RefusesWhatIsWrongAndSaysWhat) {
