@@ -1,9 +1,6 @@
 #include "kernels/thread_pool.h"
 
 #include <chrono>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace offramp {
 namespace {
@@ -13,7 +10,7 @@ constexpr auto kSpin = std::chrono::microseconds(30);
 
 void relax() {
 #if defined(__x86_64__)
-  _mm_pause();
+  __builtin_ia32_pause();
 #else
   std::this_thread::yield();
 #endif
