@@ -11,6 +11,7 @@
 #include "nas/cli/data_dirs.h"
 #include "nas/cli/verb.h"
 #include "nas/search/engine.h"
+#include "nn/plan/model.h"
 #include "tensor/file.h"
 
 namespace offramp::cli {
@@ -48,6 +49,19 @@ ordered_json to_json(const nas::FinalNetwork& n) {
           {"model", n.model}};
 }
 
+// The chosen network at other budgets: a few points of the curve that its file holds.
+std::string other_budgets(const nas::SearchResult& result) {
+  constexpr std::size_t kShown = 6;
+  const nn::Model model = nn::load_model(result.chosen_model);
+  std::vector<std::vector<std::string>> rows{{"average MACs", "tune"}};
+  const std::size_t n = model.curve.size(), shown = std::min(kShown, n);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const nn::CurvePoint& p = model.curve[shown > 1 ? i * (n - 1) / (shown - 1) : 0];
+    rows.push_back({format_count(p.total_macs / model.curve_samples), format_percent(p.accuracy)});
+  }
+  return "the chosen network with other thresholds (--target-macs of eval and predict):\n" + table(rows);
+}
+
 void report(Console& console, const std::string& out, const nas::SearchResult& result) {
   console.end_progress();
   if (console.options.json) {
@@ -69,8 +83,8 @@ void report(Console& console, const std::string& out, const nas::SearchResult& r
                     format_percent(n.avg_macs / double(n.full_macs)), format_count(n.params),
                     n.id == result.chosen ? "<- chosen" : ""});
   console.print("front of " + std::to_string(result.evaluated) +
-                " evaluated candidates, trained to the end:\n" + table(rows) + "model " +
-                result.chosen_model + "\n");
+                " evaluated candidates, trained to the end:\n" + table(rows) + other_budgets(result) +
+                "model " + result.chosen_model + "\n");
 }
 
 void require_seconds(const char* flag, double seconds) {
