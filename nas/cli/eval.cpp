@@ -51,12 +51,6 @@ void write_predictions(const std::string& path, const nas::TakenExits& taken) {
   write_npy(path, out);
 }
 
-ordered_json to_json(const nn::Thresholds& thresholds) {
-  ordered_json list = ordered_json::array();
-  for (const auto& t : thresholds) list.push_back(t ? ordered_json(*t) : ordered_json(nullptr));
-  return list;
-}
-
 }  // namespace
 
 void run_eval(Console& console, const Words& words) {

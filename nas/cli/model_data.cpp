@@ -1,12 +1,11 @@
 #include "nas/cli/model_data.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "data/catalog.h"
 #include "data/decode.h"
 #include "kernels/error.h"
-#include "kernels/exec.h"
-#include "kernels/resize/resize.h"
 #include "tensor/npy.h"
 
 namespace offramp::cli {
@@ -86,24 +85,21 @@ nn::Thresholds thresholds_for(const nn::Model& model, std::optional<i64> target_
 Tensor load_input(const nn::Model& model, const std::string& path) {
   const nn::Plan& plan = *model.plan;
   const Tensor bytes = load_bytes(path, plan.channels);
-  const i64 n = bytes.extent(0), h = bytes.extent(1), w = bytes.extent(2), c = plan.channels;
-  const data::Normaliser normaliser(normalisation_of(model), c);
-  Tensor floats = Tensor::empty({n, h, w, c});
-  for (i64 i = 0; i < n; ++i)
-    normaliser.plain(bytes.data<u8>() + i * h * w * c, h, w, floats.data<float>() + i * h * w * c);
-  if (h == plan.height && w == plan.width) return floats;
-  Tensor sized = Tensor::empty({n, plan.height, plan.width, c});
-  Exec exec(default_target(), 1);
-  kernels::resize(exec, {.dims = {.n = n,
-                                  .h = h,
-                                  .w = w,
-                                  .c = c,
-                                  .out_h = plan.height,
-                                  .out_w = plan.width,
-                                  .kind = kernels::ResizeKind::bilinear},
-                         .x = floats.data<float>(),
-                         .y = sized.data<float>()});
-  return sized;
+  const i64 n = bytes.extent(0);
+  Tensor input = Tensor::empty({n, plan.height, plan.width, plan.channels});
+  for (i64 i = 0; i < n; ++i) {
+    const Tensor image = bytes.slice(0, i, 1).reshape({bytes.extent(1), bytes.extent(2), plan.channels});
+    input.slice(0, i, 1).copy_from(
+        data::network_input(image, normalisation_of(model), plan.height, plan.width));
+  }
+  return input;
+}
+
+nlohmann::ordered_json to_json(const nn::Thresholds& thresholds) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const auto& t : thresholds)
+    list.push_back(t ? nlohmann::ordered_json(*t) : nlohmann::ordered_json(nullptr));
+  return list;
 }
 
 }  // namespace offramp::cli

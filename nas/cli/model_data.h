@@ -1,5 +1,6 @@
 // What the verbs that use a model file share: the model, the data it is asked about, its input.
 #pragma once
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -27,5 +28,8 @@ nn::Thresholds thresholds_for(const nn::Model& model, std::optional<i64> target_
 // Images of a file as the network takes them: PNG, JPEG, BMP, or .npy uint8 [h,w], [h,w,c], [n,h,w,c];
 // converted to the model's channels, normalised, resized bilinearly. float32 [n,height,width,channels].
 Tensor load_input(const nn::Model& model, const std::string& path);
+
+// One value per early exit, null = off: how every verb spells thresholds.
+nlohmann::ordered_json to_json(const nn::Thresholds& thresholds);
 
 }  // namespace offramp::cli

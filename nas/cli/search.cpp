@@ -9,6 +9,7 @@
 #include "kernels/timing.h"
 #include "nas/cli/build_info.h"
 #include "nas/cli/data_dirs.h"
+#include "nas/cli/model_data.h"
 #include "nas/cli/verb.h"
 #include "nas/search/engine.h"
 #include "nn/plan/model.h"
@@ -36,8 +37,6 @@ void write_env(const std::string& out, const Exec& exec, const std::vector<std::
 }
 
 ordered_json to_json(const nas::FinalNetwork& n) {
-  ordered_json thresholds = ordered_json::array();
-  for (const auto& t : n.thresholds) thresholds.push_back(t ? ordered_json(*t) : ordered_json(nullptr));
   return {{"id", n.id},
           {"genotype", n.genotype},
           {"accuracy_tune", n.accuracy_tune},
@@ -45,7 +44,7 @@ ordered_json to_json(const nas::FinalNetwork& n) {
           {"avg_macs", n.avg_macs},
           {"full_macs", n.full_macs},
           {"params", n.params},
-          {"thresholds", thresholds},
+          {"thresholds", cli::to_json(n.thresholds)},
           {"model", n.model}};
 }
 

@@ -53,23 +53,17 @@ void run_tune(Console& console, const Words& words) {
   nas::store_curve(model, scored);
   nn::save_model(out.empty() ? path : out, model);
 
-  const auto spelled = [](const nn::Thresholds& thresholds) {
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
-    for (const auto& t : thresholds)
-      list.push_back(t ? nlohmann::ordered_json(*t) : nlohmann::ordered_json(nullptr));
-    return list;
-  };
   const double n = double(scored.table.samples);
   if (console.options.json) {
     nlohmann::ordered_json json{{"model", out.empty() ? path : out},
                                 {"samples", scored.table.samples},
                                 {"accuracy", scored.accuracy()},
                                 {"avg_macs", scored.average_macs()},
-                                {"thresholds", spelled(model.thresholds)}};
+                                {"thresholds", to_json(model.thresholds)}};
     if (curve) {
       nlohmann::ordered_json points = nlohmann::ordered_json::array();
       for (const nn::CurvePoint& p : model.curve)
-        points.push_back({{"thresholds", spelled(p.thresholds)},
+        points.push_back({{"thresholds", to_json(p.thresholds)},
                           {"accuracy", p.accuracy},
                           {"avg_macs", double(p.total_macs) / n}});
       json["curve"] = points;
@@ -80,9 +74,9 @@ void run_tune(Console& console, const Words& words) {
   if (curve)
     for (const nn::CurvePoint& p : model.curve)
       rows.push_back({format_count(i64(double(p.total_macs) / n)), format_percent(p.accuracy),
-                      spelled(p.thresholds).dump()});
+                      to_json(p.thresholds).dump()});
   rows.push_back({format_count(i64(scored.average_macs())), format_percent(scored.accuracy()),
-                  spelled(model.thresholds).dump() + " <- chosen"});
+                  to_json(model.thresholds).dump() + " <- chosen"});
   console.print(table(rows));
 }
 
