@@ -162,7 +162,8 @@ TEST(ModelVerbs, ATrainedNetworkSpendsMoreOnHardImages) {
   EXPECT_EQ(after["accuracy"], tuned.json()["accuracy"]);
   EXPECT_EQ(after["avg_macs"], tuned.json()["avg_macs"]);
   double macs = 0, accuracy = -1;
-  for (const Json& point : tuned.json()["curve"]) {
+  const Json answer = tuned.json();  // outlives the loop
+  for (const Json& point : answer["curve"]) {
     EXPECT_GT(double(point["avg_macs"]), macs);
     EXPECT_GT(double(point["accuracy"]), accuracy);
     macs = point["avg_macs"], accuracy = point["accuracy"];
