@@ -1,7 +1,8 @@
-// A whole network in the form that is deployed, held ready to be timed in short turns with other programs: commands
-// come on stdin, one a line, and each is answered by one line on stdout.
+// A whole network in the form that is deployed, held ready to be timed in short turns with other programs:
+// commands come on stdin, one a line, and each is answered by one line on stdout.
 //   time MS            runs for about MS milliseconds; answers the median of one run in microseconds
-//   logits IN OUT      .npy files: float32 images [n,height,width,channels], any n -> logits [n,exits,classes]
+//   logits IN OUT      .npy files: float32 images [n,height,width,channels], any n -> logits
+//   [n,exits,classes]
 #include <algorithm>
 #include <iostream>
 #include <sstream>
@@ -29,7 +30,9 @@ nn::Model random_model(const Options& o) {
   nn::FreshParameters fresh{Rng(1)};
   const std::vector<i32> genotype = space.canonical(space.from_text(o.genotype));
   nn::EarlyExitNetwork network(space.decode(genotype, {.classes = o.classes, .channels = o.channels}), fresh);
-  nn::Model model{.plan = std::make_shared<const nn::Plan>(nn::deployable(network)), .space = o.space, .genotype = genotype};
+  nn::Model model{.plan = std::make_shared<const nn::Plan>(nn::deployable(network)),
+                  .space = o.space,
+                  .genotype = genotype};
   for (i64 c = 0; c < o.classes; ++c) model.class_names.push_back(std::to_string(c));
   model.mean.assign(std::size_t(o.channels), 0.5f);
   model.std.assign(std::size_t(o.channels), 0.25f);
@@ -56,7 +59,8 @@ void serve(const Options& o, const nn::Model& model) {
     double ms = 0;
     words >> command;
     if (command == "time" && words >> ms) {
-      const Timing t = measure(path, {.warm_up = 2, .min_runs = 3, .max_runs = 100'000, .min_seconds = ms / 1e3});
+      const Timing t =
+          measure(path, {.warm_up = 2, .min_runs = 3, .max_runs = 100'000, .min_seconds = ms / 1e3});
       std::cout << t.median_us << std::endl;
     } else if (command == "logits" && words >> in >> out) {
       const Tensor images = read_npy(in);
