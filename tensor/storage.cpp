@@ -1,6 +1,7 @@
 #include "tensor/storage.h"
 
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <list>
 #include <mutex>
@@ -10,6 +11,10 @@
 #include <vector>
 
 #include "kernels/error.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #if defined(__SANITIZE_ADDRESS__)
 #define OFFRAMP_ASAN 1
@@ -39,6 +44,33 @@ i64 rounded(i64 bytes) {
   i64 step = kAlign;
   while (step * 16 <= bytes) step *= 2;
   return bytes == 0 ? kAlign : (bytes + step - 1) / step * step;
+}
+
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+constexpr i64 kHugePage = i64{2} << 20;
+#else
+constexpr i64 kHugePage = kMaxBytes;  // none
+#endif
+
+// Large blocks ask for huge pages: a strided walk over an activation otherwise misses the TLB at every pixel.
+// They start at different places of their first page: blocks that all begin at a multiple of a large power of
+// two fall into the same sets of the caches.
+std::byte* from_system(i64 bytes) {
+  if (bytes < kHugePage) return static_cast<std::byte*>(std::aligned_alloc(size_t(kAlign), size_t(bytes)));
+  static std::atomic<u32> blocks{0};
+  const i64 start = i64(blocks.fetch_add(1, std::memory_order_relaxed) % 16) * (i64{8192} + 5 * kAlign);
+  const i64 whole = (bytes + start + kHugePage - 1) / kHugePage * kHugePage;
+  auto* const page = static_cast<std::byte*>(std::aligned_alloc(size_t(kHugePage), size_t(whole)));
+  if (!page) return nullptr;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  madvise(page, size_t(whole), MADV_HUGEPAGE);
+#endif
+  return page + start;
+}
+
+void to_system(std::byte* data, i64 bytes) {
+  if (bytes >= kHugePage) data -= reinterpret_cast<std::uintptr_t>(data) % std::uintptr_t(kHugePage);
+  std::free(data);
 }
 
 // Freed blocks, the most recent of a size reused first, the longest unused returned to the system first.
@@ -90,7 +122,7 @@ class Cache {
     same.erase(same.begin());  // blocks of one size stand in the order they were freed
     blocks_.pop_front();
     cached_ -= oldest.bytes;
-    std::free(oldest.data);
+    to_system(oldest.data, oldest.bytes);
   }
 
   std::mutex mutex_;
@@ -108,13 +140,13 @@ Cache& cache() {
 std::byte* allocate_cpu(i64 bytes) {
   if (kCaching)
     if (std::byte* data = cache().take(bytes)) return data;
-  void* data = std::aligned_alloc(kAlign, size_t(bytes));
+  std::byte* data = from_system(bytes);
   if (!data && kCaching) {
     cache().clear();
-    data = std::aligned_alloc(kAlign, size_t(bytes));
+    data = from_system(bytes);
   }
   if (!data) throw Error("storage: no memory for " + std::to_string(bytes) + " bytes");
-  return static_cast<std::byte*>(data);
+  return data;
 }
 
 // Addresses no process can own (beyond 2^56): a read of one faults at once and none equals a real pointer.
@@ -133,14 +165,14 @@ std::shared_ptr<Storage> Storage::allocate(i64 bytes, Device device) {
   try {
     return std::shared_ptr<Storage>(new Storage(data, bytes, device));
   } catch (...) {
-    if (device == Device::cpu) std::free(data);
+    if (device == Device::cpu) to_system(data, room);
     throw;
   }
 }
 
 Storage::~Storage() {
   if (device_ == Device::meta) return;
-  if (!kCaching || !cache().give(data_, rounded(bytes_))) std::free(data_);
+  if (!kCaching || !cache().give(data_, rounded(bytes_))) to_system(data_, rounded(bytes_));
 }
 
 }  // namespace offramp
