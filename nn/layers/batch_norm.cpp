@@ -1,6 +1,5 @@
 #include "nn/layers/batch_norm.h"
 
-#include "autograd/ops/batch_norm.h"
 #include "kernels/recorder.h"
 
 namespace offramp::nn {
@@ -19,11 +18,15 @@ Variable BatchNorm::forward(Exec& exec, const Variable& x, Act act, Mode mode) {
   if (mode == Mode::evaluate) return ops::batch_norm(exec, x, gamma, beta, mean_, var_, options);
   ops::BatchStatistics batch;
   Variable y = ops::batch_norm_train(exec, x, gamma, beta, options, &batch);
-  if (exec.recorder && exec.recorder->dry) return y;
+  follow(exec, batch, mode);
+  return y;
+}
+
+void BatchNorm::follow(Exec& exec, const ops::BatchStatistics& batch, Mode mode) {
+  if (exec.recorder && exec.recorder->dry) return;
   // Averaging: the k-th batch enters with weight 1/k, the first replaces whatever was there.
   const double weight = mode == Mode::recalibrate ? 1.0 / double(++batches_seen_) : momentum_;
   ops::update_running(exec, mean_, var_, batch, weight);
-  return y;
 }
 
 }  // namespace offramp::nn

@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 
+#include "autograd/ops/batch_norm.h"
 #include "nn/layers/layer.h"
 
 namespace offramp::nn {
@@ -12,6 +13,13 @@ class BatchNorm {
   BatchNorm(const std::string& name, i64 c, Registry& registry);
   Variable forward(Exec& exec, const Variable& x, Act act, Mode mode);
   void reset_statistics() { batches_seen_ = 0; }
+  // The running statistics follow those of a batch, as forward() in this mode (train, recalibrate) has them
+  // do.
+  void follow(Exec& exec, const ops::BatchStatistics& batch, Mode mode);
+
+  const Variable& gamma() const { return gamma_; }
+  const Variable& beta() const { return beta_; }
+  double eps() const { return eps_; }
 
  private:
   Variable gamma_, beta_;

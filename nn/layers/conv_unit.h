@@ -23,6 +23,10 @@ class ConvUnit : public Layer {
   Variable forward(Exec& exec, const Variable& x, Mode mode) override;
   void reset_statistics() override;
 
+  const Variable& weight() const { return weight_; }
+  const Variable& bias() const { return bias_; }
+  BatchNorm* norm() { return norm_ ? &*norm_ : nullptr; }
+
  private:
   ops::Conv2dOptions options_;
   Act act_;

@@ -5,7 +5,9 @@
 namespace offramp::nn {
 
 MBConv::MBConv(const LayerSpec& s, i64 c_in, Registry& registry)
-    : residual_(s.stride == 1 && c_in == s.c_out) {
+    : options_{.stride = s.stride, .pad = s.pad, .act = s.act, .eps = registry.options.eps},
+      residual_(s.stride == 1 && c_in == s.c_out) {
+  options_.residual = residual_;
   if (s.mid != c_in)
     expand_.emplace(
         ConvUnitSpec{.name = s.name + ".expand", .c_in = c_in, .c_out = s.mid, .norm = true, .act = s.act},
@@ -26,11 +28,36 @@ MBConv::MBConv(const LayerSpec& s, i64 c_in, Registry& registry)
 }
 
 Variable MBConv::forward(Exec& exec, const Variable& x, Mode mode) {
+  if (mode != Mode::evaluate && x.value().dtype() == DType::f32) return forward_fused(exec, x, mode);
   Variable y = expand_ ? expand_->forward(exec, x, mode) : x;
   y = depthwise_->forward(exec, y, mode);
   if (squeeze_excite_) y = squeeze_excite_->forward(exec, y, mode);
   y = project_->forward(exec, y, mode);
   return residual_ ? ops::add(exec, y, x) : y;
+}
+
+Variable MBConv::forward_fused(Exec& exec, const Variable& x, Mode mode) {
+  const auto unit = [mode](ConvUnit& u) {
+    return ops::NormedWeight{in_mode(u.weight(), mode), in_mode(u.norm()->gamma(), mode),
+                             in_mode(u.norm()->beta(), mode)};
+  };
+  ops::MBConvParameters p;
+  if (expand_) p.expand = unit(*expand_);
+  p.depthwise = unit(*depthwise_);
+  p.project = unit(*project_);
+  if (squeeze_excite_) {
+    const ConvUnit &reduce = squeeze_excite_->reduce(), &gate = squeeze_excite_->expand();
+    p.reduce = in_mode(reduce.weight(), mode);
+    p.reduce_bias = in_mode(reduce.bias(), mode);
+    p.gate = in_mode(gate.weight(), mode);
+    p.gate_bias = in_mode(gate.bias(), mode);
+  }
+  ops::MBConvStatistics batch;
+  const Variable y = ops::mbconv_train(exec, x, p, options_, &batch);
+  if (expand_) expand_->norm()->follow(exec, batch.expand, mode);
+  depthwise_->norm()->follow(exec, batch.depthwise, mode);
+  project_->norm()->follow(exec, batch.project, mode);
+  return y;
 }
 
 void MBConv::reset_statistics() {

@@ -3,6 +3,7 @@
 #pragma once
 #include <optional>
 
+#include "autograd/ops/mbconv.h"
 #include "nn/layers/conv_unit.h"
 #include "nn/layers/layer.h"
 #include "nn/layers/squeeze_excite.h"
@@ -17,6 +18,10 @@ class MBConv : public Layer {
   void reset_statistics() override;
 
  private:
+  // Batch statistics in float: the block as one operation.
+  Variable forward_fused(Exec& exec, const Variable& x, Mode mode);
+
+  ops::MBConvOptions options_;
   bool residual_;
   std::optional<ConvUnit> expand_;
   std::optional<ConvUnit> depthwise_;

@@ -14,6 +14,9 @@ class SqueezeExcite : public Layer {
   SqueezeExcite(const std::string& name, i64 c, i64 reduced, Registry& registry);
   Variable forward(Exec& exec, const Variable& x, Mode mode) override;
 
+  const ConvUnit& reduce() const { return reduce_; }
+  const ConvUnit& expand() const { return expand_; }
+
  private:
   ConvUnit reduce_, expand_;
 };

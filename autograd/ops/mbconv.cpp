@@ -1,0 +1,374 @@
+#include "autograd/ops/mbconv.h"
+
+#include "autograd/ops/common.h"
+#include "kernels/act/act.h"
+#include "kernels/normed/normed.h"
+
+namespace offramp::ops {
+namespace {
+
+using namespace kernels;
+
+constexpr const char* kOp = "mbconv";
+
+// Places among the inputs.
+enum : size_t { kX, kExpand, kDepthwise = kExpand + 3, kReduce = kDepthwise + 3, kProject = kReduce + 4 };
+
+Tensor like_row(const Tensor& t, i64 count) { return Tensor::empty({count}, t.dtype(), t.device()); }
+
+// One convolution: its weight, its raw result and the normalisation behind it.
+struct Unit {
+  Tensor w, gamma, beta, y, mean, var, scale;
+
+  bool defined() const { return w.defined(); }
+  i64 c() const { return w.extent(0); }
+  NormOut out(float eps) {
+    return {gamma.data<float>(), eps, mean.data<float>(), var.data<float>(), scale.data<float>()};
+  }
+  // What the next convolution reads.
+  Normed read(Act act, const Tensor& gate = {}) const {
+    return {y.data<float>(),          mean.data<float>(), scale.data<float>(), beta.data<float>(), act,
+            data_or_null<float>(gate)};
+  }
+};
+
+// The gradients of one unit, and those vectors that its own gradient is formed with.
+struct UnitGrad {
+  Tensor w, gamma, beta, of_mean, of_var;
+
+  explicit UnitGrad(const Unit& u)
+      : w(Tensor::empty(u.w.shape(), DType::f32, u.w.device())),
+        gamma(like_row(w, u.c())),
+        beta(like_row(w, u.c())),
+        of_mean(like_row(w, u.c())),
+        of_var(like_row(w, u.c())) {}
+  NormGradOut out(const Unit& u, float eps) {
+    return {u.var.data<float>(), eps, gamma.data<float>(), beta.data<float>(), of_mean.data<float>(),
+            of_var.data<float>()};
+  }
+  NormedGrad read(const Unit& u, const Tensor& dz) const {
+    return {dz.data<float>(),      u.y.data<float>(),     u.mean.data<float>(),
+            u.scale.data<float>(), of_mean.data<float>(), of_var.data<float>()};
+  }
+  void hand_over(Backward& back, size_t at) {
+    back.add(at, std::move(w));
+    back.add(at + 1, std::move(gamma));
+    back.add(at + 2, std::move(beta));
+  }
+};
+
+struct Gate {  // squeeze-excite: mean -> reduce -> hidden -> gate -> raw -> hard sigmoid -> value
+  Tensor reduce, reduce_bias, gate, gate_bias, mean, hidden, raw, value;
+  bool defined() const { return reduce.defined(); }
+};
+
+struct Block {
+  i64 n, h, w, c_in, mid, out_h, out_w, c_out;
+  MBConvOptions options;
+  Tensor x;
+  Unit expand, depthwise, project;
+  Gate gate;
+
+  i64 in_hw() const { return h * w; }
+  i64 out_hw() const { return out_h * out_w; }
+  float eps() const { return float(options.eps); }
+  DepthwiseDims depthwise_dims() const {
+    return {.n = n,
+            .h = h,
+            .w = w,
+            .c = mid,
+            .kernel = depthwise.w.extent(1),
+            .stride = options.stride,
+            .pad = options.pad};
+  }
+  NormedDims expand_dims() const { return {.rows = n * in_hw(), .c_in = c_in, .c_out = mid, .hw = in_hw()}; }
+  NormedDims project_dims() const {
+    return {.rows = n * out_hw(), .c_in = mid, .c_out = c_out, .hw = out_hw()};
+  }
+  NormedDims result_dims() const {
+    return {.rows = n * out_hw(), .c_in = c_out, .c_out = c_out, .hw = out_hw()};
+  }
+  Normed depthwise_in() const {
+    return expand.defined() ? expand.read(options.act) : Normed{.x = x.data<float>()};
+  }
+  Conv2dDims gate_dims(const Tensor& weight) const {
+    return {.n = n, .h = 1, .w = 1, .c_in = weight.extent(3), .c_out = weight.extent(0), .kernel = 1};
+  }
+};
+
+WeightView view_of(const Tensor& w) {
+  return {w.data<float>(), w.strides()[0], w.strides()[1], w.strides()[2]};
+}
+Tensor viewable(const Tensor& w) { return w.extent(3) == 1 || w.strides()[3] == 1 ? w : packed(w); }
+
+Unit unit_of(const NormedWeight& parameters, const char* name, i64 groups_in, i64 kernel) {
+  Unit u;
+  if (!parameters.weight.defined()) return u;
+  const Tensor& w = parameters.weight.value();
+  require_rank(kOp, "weight [c_out,k,k,c_in/groups]", w, 4);
+  if (w.count() == 0 || w.extent(1) != w.extent(2) || (kernel && w.extent(1) != kernel) ||
+      w.extent(3) != groups_in)
+    refuse(kOp, std::string("a square kernel on ") + std::to_string(groups_in) + " channels for " + name,
+           w.shape().str());
+  u.w = viewable(w);
+  u.gamma = packed(parameters.gamma.value());
+  u.beta = packed(parameters.beta.value());
+  for (const Tensor* t : {&u.gamma, &u.beta})
+    if (t->shape() != Shape{u.c()})
+      refuse(kOp, "gamma and beta [" + std::to_string(u.c()) + "]", t->shape().str());
+  return u;
+}
+
+void make_room(Unit& u, i64 n, i64 h, i64 w, Device device) {
+  u.y = Tensor::empty({n, h, w, u.c()}, DType::f32, device);
+  u.mean = like_row(u.y, u.c());
+  u.var = like_row(u.y, u.c());
+  u.scale = like_row(u.y, u.c());
+}
+
+Block require_block(const Tensor& x, const MBConvParameters& p, const MBConvOptions& o) {
+  require_rank(kOp, "input [n,h,w,c]", x, 4);
+  if (x.dtype() != DType::f32) refuse(kOp, "f32 elements", std::string(dtype_name(x.dtype())));
+  if (x.count() == 0) refuse(kOp, "at least one value", x.shape().str());
+  Block b{.n = x.extent(0),
+          .h = x.extent(1),
+          .w = x.extent(2),
+          .c_in = x.extent(3),
+          .mid = 0,
+          .out_h = 0,
+          .out_w = 0,
+          .c_out = 0,
+          .options = o,
+          .x = packed(x),
+          .expand = {},
+          .depthwise = {},
+          .project = {},
+          .gate = {}};
+  b.expand = unit_of(p.expand, "the expansion", b.c_in, 1);
+  b.mid = b.expand.defined() ? b.expand.c() : b.c_in;
+  b.depthwise = unit_of(p.depthwise, "the depthwise convolution", 1, 0);
+  b.project = unit_of(p.project, "the projection", b.mid, 1);
+  if (b.depthwise.c() != b.mid)
+    refuse(kOp, "a depthwise convolution of " + std::to_string(b.mid) + " channels",
+           b.depthwise.w.shape().str());
+  require_depthwise(b.depthwise_dims());
+  const Extent out = depthwise_out(b.depthwise_dims());
+  b.out_h = out.h;
+  b.out_w = out.w;
+  b.c_out = b.project.c();
+  if (o.residual && (b.out_h != b.h || b.out_w != b.w || b.c_out != b.c_in))
+    refuse(kOp, "equal input and output for a residual block", x.shape().str());
+  if (p.reduce.defined()) {
+    b.gate = {.reduce = viewable(p.reduce.value()),
+              .reduce_bias = packed(p.reduce_bias.value()),
+              .gate = viewable(p.gate.value()),
+              .gate_bias = packed(p.gate_bias.value()),
+              .mean = {},
+              .hidden = {},
+              .raw = {},
+              .value = {}};
+    const i64 r = b.gate.reduce.extent(0);
+    if (b.gate.reduce.shape() != Shape{r, 1, 1, b.mid} || b.gate.gate.shape() != Shape{b.mid, 1, 1, r} ||
+        b.gate.reduce_bias.shape() != Shape{r} || b.gate.gate_bias.shape() != Shape{b.mid})
+      refuse(kOp, "squeeze-excite on " + std::to_string(b.mid) + " channels",
+             b.gate.reduce.shape().str() + " and " + b.gate.gate.shape().str());
+  }
+  return b;
+}
+
+void convolve(Exec& exec, const Block& b, const Tensor& x, const Tensor& w, const Tensor& bias, Act act,
+              Tensor& y) {
+  conv2d(exec, Conv2dCall{.dims = b.gate_dims(w),
+                          .out_h = 1,
+                          .out_w = 1,
+                          .x = x.data<float>(),
+                          .w = view_of(w),
+                          .bias = bias.data<float>(),
+                          .act = act,
+                          .y = y.data<float>()});
+}
+
+void run_gate(Exec& exec, Block& b) {
+  Gate& g = b.gate;
+  const auto room = [&](i64 c) { return Tensor::empty({b.n, 1, 1, c}, DType::f32, b.x.device()); };
+  g.mean = room(b.mid), g.hidden = room(g.reduce.extent(0)), g.raw = room(b.mid), g.value = room(b.mid);
+  normed_mean(exec,
+              {.dims = b.project_dims(), .in = b.depthwise.read(b.options.act), .y = g.mean.data<float>()});
+  convolve(exec, b, g.mean, g.reduce, g.reduce_bias, Act::relu, g.hidden);
+  convolve(exec, b, g.hidden, g.gate, g.gate_bias, Act::none, g.raw);
+  const Tensor& raw = g.raw;
+  activate(exec, ActCall{.dims = {.count = raw.count(), .act = Act::hard_sigmoid},
+                         .x = raw.data<float>(),
+                         .y = g.value.data<float>()});
+}
+
+Tensor run_block(Exec& exec, Block& b) {
+  const Device device = b.x.device();
+  if (b.expand.defined()) {
+    make_room(b.expand, b.n, b.h, b.w, device);
+    normed_pointwise(exec, {.dims = b.expand_dims(),
+                            .in = {.x = std::as_const(b.x).data<float>()},
+                            .w = std::as_const(b.expand.w).data<float>(),
+                            .w_row = b.expand.w.strides()[0],
+                            .y = b.expand.y.data<float>(),
+                            .out = b.expand.out(b.eps())});
+  }
+  make_room(b.depthwise, b.n, b.out_h, b.out_w, device);
+  normed_depthwise(exec, {.dims = b.depthwise_dims(),
+                          .out_h = b.out_h,
+                          .out_w = b.out_w,
+                          .in = b.depthwise_in(),
+                          .w = view_of(b.depthwise.w),
+                          .y = b.depthwise.y.data<float>(),
+                          .out = b.depthwise.out(b.eps())});
+  if (b.gate.defined()) run_gate(exec, b);
+  make_room(b.project, b.n, b.out_h, b.out_w, device);
+  normed_pointwise(exec, {.dims = b.project_dims(),
+                          .in = b.depthwise.read(b.options.act, b.gate.value),
+                          .w = std::as_const(b.project.w).data<float>(),
+                          .w_row = b.project.w.strides()[0],
+                          .y = b.project.y.data<float>(),
+                          .out = b.project.out(b.eps())});
+  Tensor y = Tensor::empty(b.project.y.shape(), DType::f32, device);
+  normed_add(exec, {.dims = b.result_dims(),
+                    .in = b.project.read(Act::none),
+                    .residual = b.options.residual ? std::as_const(b.x).data<float>() : nullptr,
+                    .y = y.data<float>()});
+  return y;
+}
+
+// From the gradient g of the gated tensor to dz, in place; the gate's own parameters on the way.
+void gate_gradient(Backward& back, const Block& b, Tensor& g, const NormGradOut& out) {
+  Exec& exec = back.exec();
+  const Gate& gate = b.gate;
+  const auto like = [](const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), t.device()); };
+  const Normed in = b.depthwise.read(b.options.act);
+  Tensor value = like(gate.value), hidden = like(gate.hidden), mean = like(gate.mean);
+  Tensor gate_w = like(gate.gate), reduce_w = like(gate.reduce);
+  normed_gate_grad(
+      exec,
+      {.dims = b.project_dims(), .in = in, .g = std::as_const(g).data<float>(), .y = value.data<float>()});
+  const auto through = [&](Act act, const Tensor& x, Tensor& grad) {
+    activate_grad(exec, ActGradCall{.dims = {.count = x.count(), .act = act},
+                                    .x = x.data<float>(),
+                                    .gy = std::as_const(grad).data<float>(),
+                                    .gx = grad.data<float>()});
+  };
+  const auto convolution = [&](const Tensor& x, const Tensor& w, const Tensor& gy, Tensor& gx, Tensor& gw) {
+    conv2d_grad(exec, Conv2dGradCall{.dims = b.gate_dims(w),
+                                     .out_h = 1,
+                                     .out_w = 1,
+                                     .x = x.data<float>(),
+                                     .w = view_of(w),
+                                     .gy = gy.data<float>(),
+                                     .gx = gx.data<float>(),
+                                     .gw = gw.data<float>()});
+  };
+  through(Act::hard_sigmoid, gate.raw, value);
+  convolution(gate.hidden, gate.gate, value, hidden, gate_w);
+  through(Act::relu, gate.hidden, hidden);  // of the activated value: positive exactly where its input was
+  convolution(gate.mean, gate.reduce, hidden, mean, reduce_w);
+  back.add(kReduce, std::move(reduce_w));
+  back.add(kReduce + 1, column_sum(exec, hidden));
+  back.add(kReduce + 2, std::move(gate_w));
+  back.add(kReduce + 3, column_sum(exec, value));
+  normed_slope(exec, {.dims = b.project_dims(),
+                      .in = b.depthwise.read(b.options.act, gate.value),
+                      .g = std::as_const(g).data<float>(),
+                      .shift = std::as_const(mean).data<float>(),
+                      .shift_factor = 1.0f / float(b.out_hw()),
+                      .dz = g.data<float>(),
+                      .out = out});
+}
+
+void gradient(Backward& back, const Block& b) {
+  Exec& exec = back.exec();
+  const float eps = b.eps();
+  const auto like = [](const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), t.device()); };
+  const Tensor gy = back.gy();
+  UnitGrad project(b.project), depthwise(b.depthwise);
+  normed_slope(exec, {.dims = b.result_dims(),
+                      .in = b.project.read(Act::none),
+                      .g = gy.data<float>(),
+                      .dz = nullptr,
+                      .out = project.out(b.project, eps)});
+  Tensor dz = like(b.depthwise.y);
+  normed_pointwise_grad(exec, {.dims = b.project_dims(),
+                               .in = b.depthwise.read(b.options.act, b.gate.value),
+                               .gy = project.read(b.project, gy),
+                               .w = b.project.w.data<float>(),
+                               .w_row = b.project.w.strides()[0],
+                               .gw = project.w.data<float>(),
+                               .gx = dz.data<float>(),
+                               .out = depthwise.out(b.depthwise, eps)});
+  if (b.gate.defined()) gate_gradient(back, b, dz, depthwise.out(b.depthwise, eps));
+  project.hand_over(back, kProject);
+
+  const float* const residual = b.options.residual ? gy.data<float>() : nullptr;
+  // Every place of gy is read before gx is written there.
+  Tensor gx;
+  if (back.wants(kX)) gx = b.options.residual ? back.gy_or_new() : like(b.x);
+  NormedDepthwiseGradCall call{.dims = b.depthwise_dims(),
+                               .out_h = b.out_h,
+                               .out_w = b.out_w,
+                               .in = b.depthwise_in(),
+                               .gy = depthwise.read(b.depthwise, dz),
+                               .w = view_of(b.depthwise.w),
+                               .gw = depthwise.w.data<float>(),
+                               .gx = nullptr};
+  if (b.expand.defined()) {
+    UnitGrad expand(b.expand);
+    Tensor hidden = like(b.expand.y);
+    call.gx = hidden.data<float>();
+    call.out = expand.out(b.expand, eps);
+    normed_depthwise_grad(exec, call);
+    dz = {};
+    normed_pointwise_grad(exec, {.dims = b.expand_dims(),
+                                 .in = {.x = b.x.data<float>()},
+                                 .gy = expand.read(b.expand, hidden),
+                                 .w = b.expand.w.data<float>(),
+                                 .w_row = b.expand.w.strides()[0],
+                                 .gw = expand.w.data<float>(),
+                                 .gx = gx.defined() ? gx.data<float>() : nullptr,
+                                 .residual = residual});
+    expand.hand_over(back, kExpand);
+  } else {
+    call.gx = gx.defined() ? gx.data<float>() : nullptr;
+    call.residual = residual;
+    normed_depthwise_grad(exec, call);
+  }
+  depthwise.hand_over(back, kDepthwise);
+  if (gx.defined()) back.add(kX, std::move(gx));
+}
+
+}  // namespace
+
+Variable mbconv_train(Exec& exec, const Variable& x, const MBConvParameters& p, const MBConvOptions& options,
+                      MBConvStatistics* statistics) {
+  Block b = require_block(x.value(), p, options);
+  common_device(kOp, exec, {&b.x, &b.expand.w, &b.depthwise.w, &b.project.w, &b.gate.reduce, &b.gate.gate});
+  Tensor y = run_block(exec, b);
+  if (statistics) {
+    const auto of = [](const Unit& u, i64 rows) {
+      return BatchStatistics{.mean = u.mean, .var = u.var, .rows = rows};
+    };
+    *statistics = {.expand = of(b.expand, b.n * b.in_hw()),
+                   .depthwise = of(b.depthwise, b.n * b.out_hw()),
+                   .project = of(b.project, b.n * b.out_hw())};
+  }
+  std::vector<Variable> inputs{x};
+  const auto add_unit = [&](const NormedWeight& u) {
+    inputs.insert(inputs.end(), {u.weight, u.gamma, u.beta});
+  };
+  add_unit(p.expand);
+  add_unit(p.depthwise);
+  inputs.insert(inputs.end(), {p.reduce, p.reduce_bias, p.gate, p.gate_bias});
+  add_unit(p.project);
+  for (const Variable& v : inputs)
+    if (v.defined() && v.requires_grad())
+      return Variable::result(std::move(y), std::move(inputs),
+                              [b = std::move(b)](Backward& back) { gradient(back, b); });
+  return Variable(std::move(y));
+}
+
+}  // namespace offramp::ops

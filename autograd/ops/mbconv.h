@@ -1,0 +1,38 @@
+// A whole inverted residual block with batch statistics as one operation, so that no normalised or activated
+// tensor and no gradient of a convolution's raw result is ever stored (kernels/normed).
+#pragma once
+#include "autograd/ops/batch_norm.h"
+#include "autograd/variable.h"
+
+namespace offramp::ops {
+
+// A convolution's weight [c_out,k,k,c_in/groups] (any strides with contiguous input channels) and the
+// normalisation behind it.
+struct NormedWeight {
+  Variable weight, gamma, beta;
+};
+
+struct MBConvParameters {
+  NormedWeight expand;  // 1x1; undefined: no expansion
+  NormedWeight depthwise, project;
+  Variable reduce, reduce_bias, gate, gate_bias;  // squeeze-excite [r,1,1,mid], [mid,1,1,r]; undefined: none
+};
+
+struct MBConvOptions {
+  i64 stride = 1, pad = 0;
+  Act act = Act::none;
+  bool residual = false;
+  double eps = 1e-5;
+};
+
+struct MBConvStatistics {
+  BatchStatistics expand, depthwise, project;
+};
+
+//   x [n,h,w,c_in]   result [n,oh,ow,c_out]; f32 only
+// The chain conv2d, batch_norm_train, ..., add of the separate operations up to rounding.
+// Throws Error(input) when a shape does not fit.
+Variable mbconv_train(Exec& exec, const Variable& x, const MBConvParameters& parameters,
+                      const MBConvOptions& options, MBConvStatistics* statistics = nullptr);
+
+}  // namespace offramp::ops

@@ -1,0 +1,65 @@
+// Convolutions of a training step between two normalisations, fused with them: normed_call.h says what is
+// stored and what is formed again. A block of expansion, depthwise convolution, squeeze-excite and projection
+// then reads a hidden tensor four times and writes it twice a step where separate operations read it ten
+// times and write it four times. Statistics and sums are taken while a tile is in cache; partial sums of
+// chunks whose borders depend on the shape alone are combined in chunk order, in double: the same bits for
+// any number of threads. Doors never throw. float only: in double a block is a chain of the separate
+// operations, which is also what tests compare with.
+#pragma once
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/cost.h"
+#include "kernels/depthwise/depthwise.h"
+#include "kernels/exec.h"
+#include "kernels/normed/normed_call.h"
+
+namespace offramp::kernels {
+
+void normed_pointwise(Exec& exec, const NormedPointwiseCall& call);
+void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call);
+void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call);
+void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call);
+void normed_mean(Exec& exec, const NormedMeanCall& call);
+void normed_gate_grad(Exec& exec, const NormedGateGradCall& call);
+void normed_slope(Exec& exec, const NormedSlopeCall& call);
+void normed_add(Exec& exec, const NormedAddCall& call);
+
+// Per value: subtract, multiply, add, activation (normalisation behind a convolution), and its gradient.
+constexpr i64 kNormedOps = 4, kNormedGradOps = 12;
+
+constexpr Cost normed_pointwise_cost(const NormedDims& d) {
+  const i64 x = d.rows * d.c_in, y = d.rows * d.c_out;
+  return {.macs = x * d.c_out,
+          .other_ops = kNormedOps * (x + y),
+          .bytes_read = 4 * (x + d.c_in * d.c_out),
+          .bytes_written = 4 * y};
+}
+// Both gradients.
+constexpr Cost normed_pointwise_grad_cost(const NormedDims& d) {
+  const i64 x = d.rows * d.c_in, y = d.rows * d.c_out, w = d.c_in * d.c_out;
+  return {.macs = 2 * x * d.c_out,
+          .other_ops = kNormedGradOps * (x + y),
+          .bytes_read = 4 * (x + 2 * y + w),
+          .bytes_written = 4 * (x + w)};
+}
+constexpr Cost normed_depthwise_cost(const DepthwiseDims& d) {
+  const Cost plain = depthwise_cost(d);
+  return {.macs = plain.macs,
+          .other_ops = kNormedOps * (plain.bytes_read + plain.bytes_written) / 4,
+          .bytes_read = plain.bytes_read,
+          .bytes_written = plain.bytes_written};
+}
+constexpr Cost normed_depthwise_grad_cost(const DepthwiseDims& d) {
+  const Cost plain = depthwise_cost(d);
+  const i64 x = 4 * d.n * d.h * d.w * d.c, w = 4 * d.c * d.kernel * d.kernel;
+  return {.macs = 2 * plain.macs,
+          .other_ops = kNormedGradOps * (x + plain.bytes_written) / 4,
+          .bytes_read = x + 2 * plain.bytes_written + w,
+          .bytes_written = x + w};
+}
+// A pass over [rows][c_in] that reads `reads` and writes `writes` arrays of that size.
+constexpr Cost normed_pass_cost(const NormedDims& d, i64 ops, i64 reads, i64 writes) {
+  const i64 count = d.rows * d.c_in;
+  return {.other_ops = ops * count, .bytes_read = 4 * reads * count, .bytes_written = 4 * writes * count};
+}
+
+}  // namespace offramp::kernels

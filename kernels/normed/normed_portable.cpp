@@ -1,0 +1,20 @@
+#include "kernels/normed/normed_rows.h"
+#include "kernels/vec/portable.h"
+// after Vec
+#include "kernels/vec/act.inc"
+// after the activations
+#include "kernels/act/act_slope.inc"
+// after their slopes
+#include "kernels/normed/body.inc"
+// any target
+#include "kernels/normed/transpose.inc"
+
+namespace offramp::kernels {
+const NormedPasses normed_passes_portable{.read = read_rows,
+                                          .form = form_rows,
+                                          .slope = slope_rows,
+                                          .store = store_tile,
+                                          .store_statistics = store_statistics,
+                                          .fold = fold_rows,
+                                          .transpose = transpose};
+}  // namespace offramp::kernels
