@@ -43,7 +43,7 @@ nn::Model random_model(const Options& o) {
 void serve(const Options& o, const nn::Model& model) {
   const nn::Plan& plan = *model.plan;
   Exec exec(default_target(), o.threads);
-  nn::EarlyExitRunner early(model.plan, exec.target(), o.batch);
+  nn::EarlyExitRunner early(model.plan, exec.target(), o.batch, exec.threads());
   nn::PlanRunner& runner = early.plan_runner();
   Rng rng(1);
   std::generate_n(runner.input(), o.batch * plan.buffers[0], [&] { return rng.uniform(-1, 1); });

@@ -79,7 +79,7 @@ void run_eval(Console& console, const Words& words) {
   const nn::Thresholds thresholds = thresholds_for(model, target);
   const data::Dataset set = load_split(model, data, split, data_dirs(dir));
   Exec exec(default_target(), threads);
-  nn::EarlyExitRunner runner(model.plan, exec.target(), batch);
+  nn::EarlyExitRunner runner(model.plan, exec.target(), batch, exec.threads());
   const data::Normalisation normalisation = normalisation_of(model);
   data::Loader loader(set, normalisation,
                       {.batch = batch, .height = model.plan->height, .width = model.plan->width});

@@ -26,7 +26,7 @@ void run_predict(Console& console, const Words& words) {
   const nn::Model model = nn::load_model(path);
   const nn::Thresholds thresholds = thresholds_for(model, target);
   Exec exec(default_target(), threads);
-  nn::EarlyExitRunner runner(model.plan, exec.target(), 64);
+  nn::EarlyExitRunner runner(model.plan, exec.target(), 64, exec.threads());
   nlohmann::ordered_json results = nlohmann::ordered_json::array();
   std::vector<std::vector<std::string>> rows{{"file", "class", "label", "confidence", "exit", "MACs"}};
   for (const std::string& file : files) {

@@ -39,15 +39,6 @@ ordered_json to_json(const Timing& t, double scale) {
           {"runs", t.runs}};
 }
 
-// The steps of the path that leaves at the given exit: all bodies and heads up to it.
-std::vector<const nn::Step*> path_to(const nn::Plan& plan, i64 last_stage) {
-  std::vector<const nn::Step*> steps;
-  for (i64 s = 0; s <= last_stage; ++s)
-    for (const auto* part : {&plan.stages[std::size_t(s)].body, &plan.stages[std::size_t(s)].head})
-      for (const nn::Step& step : *part) steps.push_back(&step);
-  return steps;
-}
-
 void profile_plan(Console& console, const Request& r) {
   std::shared_ptr<const nn::Plan> plan;
   if (r.model.empty()) {
@@ -64,7 +55,7 @@ void profile_plan(Console& console, const Request& r) {
   const i64 last_stage = exits[std::size_t(exit)].stage;
 
   Exec exec(default_target(), r.threads);
-  nn::PlanRunner runner(plan, exec.target(), r.batch);
+  nn::PlanRunner runner(plan, exec.target(), r.batch, exec.threads());
   Rng rng(1);
   std::generate_n(runner.input(), r.batch * plan->buffers[0], [&] { return rng.uniform(-1, 1); });
   const auto path = [&] {
@@ -76,37 +67,37 @@ void profile_plan(Console& console, const Request& r) {
   const nas::Roofline roof = nas::measure_roofline(exec);
   const Timing whole = measure(path);
   // Each call timed inside the running network, in the state in which it really runs.
-  Recorder recorder;
-  exec.recorder = &recorder;
-  path();
-  exec.recorder = nullptr;
-  const std::vector<const nn::Step*> steps = path_to(*plan, last_stage);
-  const std::vector<double> us =
+  const std::vector<nn::PlanRunner::StepTime> steps =
       runner.time_steps(exec, last_stage, r.batch, std::clamp<i64>(whole.runs, 5, 200));
 
   double sum = 0;
   i64 macs = 0;
-  for (double t : us) sum += t;
+  for (const auto& s : steps) sum += s.us;
   ordered_json calls = ordered_json::array();
-  std::vector<std::vector<std::string>> rows{{"kernel", "dims", "MACs", "bytes", "us", "share", "% of roof"}};
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const Cost cost = nn::cost(*steps[i], r.batch);
-    const i64 bytes = cost.bytes_read + cost.bytes_written;
-    const double share = us[i] / sum, of_roof = roof.seconds(cost) * 1e6 / us[i];
+  std::vector<std::vector<std::string>> rows{
+      {"kernel", "dims", "calls", "MACs", "bytes", "us", "share", "% of roof"}};
+  for (const auto& s : steps) {
+    // Bytes: the weights pass once per call.
+    const Cost all = nn::cost(*s.step, r.batch), one = nn::cost(*s.step, 1), two = nn::cost(*s.step, 2);
+    const i64 bytes = all.bytes_read + all.bytes_written +
+                      (s.calls - 1) * (2 * one.bytes_read - two.bytes_read);
+    const Cost cost{all.macs, all.other_ops, bytes - all.bytes_written, all.bytes_written};
+    const double share = s.us / sum, of_roof = roof.seconds(cost) * 1e6 / s.us;
     macs += cost.macs;
-    const std::string dims = nn::dims_text(nn::at_batch(steps[i]->dims, r.batch));
-    const std::string kernel(recorder.calls[i].kernel);
+    const std::string dims = nn::dims_text(nn::at_batch(s.step->dims, s.images));
+    const std::string kernel(s.kernel);
     calls.push_back({{"kernel", kernel},
                      {"dims", dims},
+                     {"calls", s.calls},
                      {"macs", cost.macs},
                      {"bytes", bytes},
-                     {"us", us[i]},
+                     {"us", s.us},
                      {"share", share},
                      {"roofline", of_roof}});
     char time[32];
-    std::snprintf(time, sizeof time, "%.2f", us[i]);
-    rows.push_back({kernel, dims.substr(dims.find(' ') + 1), format_count(cost.macs), format_count(bytes),
-                    time, format_percent(share), format_percent(of_roof)});
+    std::snprintf(time, sizeof time, "%.2f", s.us);
+    rows.push_back({kernel, dims.substr(dims.find(' ') + 1), std::to_string(s.calls), format_count(cost.macs),
+                    format_count(bytes), time, format_percent(share), format_percent(of_roof)});
   }
   const i64 weights = runner.weight_bytes(), arena = runner.arena_bytes();
   if (console.options.json)

@@ -20,7 +20,7 @@ i64 ScoredNetwork::full_macs() const { return nn::exit_costs(*plan).back().leave
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,
                          const data::Normalisation& normalisation, nn::Confidence confidence,
                          const TuneOptions& options, const Watch& watch) {
-  nn::EarlyExitRunner runner(plan, exec.target(), kBatch);
+  nn::EarlyExitRunner runner(plan, exec.target(), kBatch, exec.threads());
   data::Loader loader(split, normalisation, {.batch = kBatch, .height = plan->height, .width = plan->width});
   ScoredNetwork scored{.plan = plan};
   scored.table = answer_all(exec, runner, loader, confidence, watch).table;

@@ -287,7 +287,7 @@ class Run {
   }
 
   double test_accuracy(const ScoredNetwork& scored) {
-    nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch);
+    nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch, exec_.threads());
     data::Loader loader(splits_.test, normalisation_,
                         {.batch = kTestBatch, .height = scored.plan->height, .width = scored.plan->width});
     const TakenExits taken = take_exits(exec_, runner, loader, scored.point.thresholds,

@@ -29,14 +29,14 @@ namespace {
 // So many samples together that their arena stays below a gigabyte; the result does not depend on it.
 i64 affordable(const Plan& plan, i64 max_batch) {
   constexpr i64 kMostFloats = i64{1} << 28;
-  return std::clamp<i64>(kMostFloats / std::max<i64>(lay_out(plan, 1).floats, 1), 1,
+  return std::clamp<i64>(kMostFloats / std::max<i64>(lay_out(plan, tile(plan), 1).floats(1), 1), 1,
                          std::max<i64>(max_batch, 1));
 }
 
 }  // namespace
 
-EarlyExitRunner::EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch)
-    : runner_(plan, target, affordable(*plan, max_batch)), exits_(exit_costs(*plan)) {
+EarlyExitRunner::EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch, int threads)
+    : runner_(plan, target, affordable(*plan, max_batch), threads), exits_(exit_costs(*plan)) {
   alive_.reserve(size_t(runner_.max_batch()));
   keep_.reserve(size_t(runner_.max_batch()));
 }

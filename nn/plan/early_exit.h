@@ -26,7 +26,7 @@ std::vector<i64> leave_macs(std::span<const ExitCost> exits, const Thresholds& t
 class EarlyExitRunner {
  public:
   // Samples are computed in groups of at most max_batch, fewer where the arena would grow beyond a gigabyte.
-  EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch);
+  EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch, int threads = 1);
 
   const std::vector<ExitCost>& exits() const { return exits_; }
   PlanRunner& plan_runner() { return runner_; }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "kernels/act/act.h"
 #include "kernels/binary/binary.h"
@@ -12,7 +13,9 @@
 #include "kernels/error.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/norm/norm.h"
+#include "kernels/parallel.h"
 #include "kernels/pool/pool.h"
+#include "kernels/recorder.h"
 #include "kernels/resize/resize.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/timing.h"
@@ -62,13 +65,25 @@ void PlanRunner::Memory::allocate(i64 floats) {
   if (!data_) throw Error("out of memory: a plan needs " + std::to_string(bytes_) + " bytes");
 }
 
-PlanRunner::PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch)
-    : plan_(std::move(plan)), target_(target), max_batch_(std::max<i64>(max_batch, 1)) {
+// Seconds by worker, then by step of the part that runs.
+struct PlanRunner::Clock {
+  std::vector<std::vector<double>> seconds;
+};
+
+PlanRunner::~PlanRunner() = default;
+
+PlanRunner::PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch, int threads)
+    : plan_(std::move(plan)),
+      target_(target),
+      max_batch_(std::max<i64>(max_batch, 1)),
+      threads_(std::max(threads, 1)),
+      tiling_(tile(*plan_)) {
   for (const PlanWeight& w : plan_->weights)
     if (w.value.device() != offramp::Device::cpu)
       throw Error("this plan was recorded without weights ('" + w.name + "'): it has a cost but cannot run");
-  layout_ = lay_out(*plan_, max_batch_);
-  arena_.allocate(layout_.floats);
+  layout_ = lay_out(*plan_, tiling_, max_batch_);
+  arena_.allocate(layout_.floats(threads_));
+  for (int w = 0; w < threads_; ++w) workers_.push_back(std::make_unique<Exec>(target_, 1));
 
   // Weights in the order of execution, contiguous: packed matrices where the kernel wants them, copies
   // elsewhere.
@@ -109,18 +124,26 @@ PlanRunner::PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_
     ready.beta = place(s.beta);
     return ready;
   };
-  for (const PlanStage& stage : plan_->stages) {
-    auto& body = bodies_.emplace_back();
-    for (const Step& s : stage.body) body.push_back(prepare(s));
-    auto& head = heads_.emplace_back();
-    for (const Step& s : stage.head) head.push_back(prepare(s));
+  for (size_t i = 0; i < plan_->stages.size(); ++i) {
+    Part& body = bodies_.emplace_back(Part{{}, tiling_.bodies[i]});
+    for (const Step& s : plan_->stages[i].body) body.steps.push_back(prepare(s));
+    Part& head = heads_.emplace_back(Part{{}, tiling_.heads[i]});
+    for (const Step& s : plan_->stages[i].head) head.steps.push_back(prepare(s));
   }
 }
 
-void PlanRunner::run_step(Exec& exec, const Ready& ready, i64 n) {
+float* PlanRunner::at(int buffer, const Group& group) {
+  if (buffer < 0) return nullptr;
+  const size_t b = size_t(buffer);
+  if (tiling_.inside[b])
+    return arena_.data() + layout_.shared_floats + group.worker * layout_.worker_floats + layout_.offsets[b];
+  return arena_.data() + layout_.offsets[b] + group.first * plan_->buffers[b];
+}
+
+void PlanRunner::run_step(Exec& exec, const Ready& ready, const Group& group) {
   const Step& s = *ready.step;
-  const float *x = at(s.x), *z = at(s.z);
-  float* y = at(s.y);
+  const float *x = at(s.x, group), *z = at(s.z, group);
+  float* y = at(s.y, group);
   const auto raw = [&] { return s.w < 0 ? nullptr : plan_->weights[size_t(s.w)].value.data<float>(); };
   struct Run {
     PlanRunner& self;
@@ -189,17 +212,47 @@ void PlanRunner::run_step(Exec& exec, const Ready& ready, i64 n) {
     void operator()(const ResizeDims& d) const { resize(exec, {.dims = d, .x = x, .y = y}); }
     void operator()(const SoftmaxDims& d) const { softmax(exec, {.dims = d, .x = x, .y = y}); }
   };
-  std::visit(Run{*this, exec, ready, x, z, raw(), y}, at_batch(s.dims, n));
+  std::visit(Run{*this, exec, ready, x, z, raw(), y}, at_batch(s.dims, group.count));
 }
 
-void PlanRunner::run(Exec& exec, const std::vector<Ready>& steps, i64 n) {
+void PlanRunner::run_group(Exec& exec, const Part& part, const Segment& segment, const Group& group,
+                           Clock* clock) {
+  double before = clock ? now_seconds() : 0;
+  for (size_t i = segment.first; i < segment.end; ++i) {
+    run_step(exec, part.steps[i], group);
+    if (!clock) continue;
+    const double after = now_seconds();
+    clock->seconds[size_t(group.worker)][i] += after - before;
+    before = after;
+  }
+}
+
+void PlanRunner::run(Exec& exec, const Part& part, i64 n, Clock* clock) {
   if (exec.target() != target_)
     throw Error("a plan packed for " + std::string(target_name(target_)) + " was run on " +
                 std::string(target_name(exec.target())));
   if (n > max_batch_)
     throw Error("a plan for " + std::to_string(max_batch_) + " samples got " + std::to_string(n));
   if (n < 1) return;
-  for (const Ready& r : steps) run_step(exec, r, n);
+  for (const Segment& segment : part.segments) {
+    const i64 groups = group_count(n, segment.group);
+    const auto group = [&](i64 i, int worker) {
+      const i64 first = group_begin(n, groups, i);
+      return Group{first, group_begin(n, groups, i + 1) - first, worker};
+    };
+    // Threads take whole groups; a single group is shared kernel by kernel. A recorder sees the calls in
+    // order.
+    if (groups > 1 && threads_ > 1 && exec.threads() > 1 && !exec.recorder) {
+      i64 grain = 1;
+      if (exec.threads() > threads_) grain = group_count(groups, threads_);  // areas for so many threads only
+      parallel_for(exec, groups, grain, [&](i64 begin, i64 end, int worker) {
+        for (i64 i = begin; i < end; ++i)
+          run_group(*workers_[size_t(worker)], part, segment, group(i, worker), clock);
+      });
+      continue;
+    }
+    for (i64 i = 0; i < groups; ++i) run_group(exec, part, segment, group(i, 0), clock);
+  }
 }
 
 void PlanRunner::run_body(Exec& exec, i64 stage, i64 n) { run(exec, bodies_[size_t(stage)], n); }
@@ -209,24 +262,53 @@ const float* PlanRunner::run_head(Exec& exec, i64 stage, i64 n) {
   return at(plan_->stages[size_t(stage)].logits);
 }
 
-std::vector<double> PlanRunner::time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs) {
-  std::vector<const Ready*> path;
+std::vector<PlanRunner::StepTime> PlanRunner::time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs) {
+  std::vector<const Part*> parts;
   for (i64 s = 0; s <= last_stage; ++s)
-    for (const auto* part : {&bodies_[size_t(s)], &heads_[size_t(s)]})
-      for (const Ready& r : *part) path.push_back(&r);
-  std::vector<std::vector<double>> times(path.size());
-  for (i64 run = 0; run < runs; ++run)
-    for (size_t i = 0; i < path.size(); ++i) {
-      const double before = now_seconds();
-      run_step(exec, *path[i], n);
-      times[i].push_back((now_seconds() - before) * 1e6);
+    for (const Part* part : {&bodies_[size_t(s)], &heads_[size_t(s)]}) parts.push_back(part);
+
+  // Recorded once, in order, for the names of the rows.
+  std::vector<StepTime> times;
+  for (const Part* part : parts) {
+    Recorder recorder;
+    Recorder* const others = std::exchange(exec.recorder, &recorder);
+    run(exec, *part, n);
+    exec.recorder = others;
+    size_t call = 0;
+    for (const Segment& segment : part->segments) {
+      const i64 groups = group_count(n, segment.group);
+      for (size_t i = segment.first; i < segment.end; ++i)
+        times.push_back({part->steps[i].step, recorder.calls[call + i - segment.first].kernel, groups,
+                         group_begin(n, groups, 1), 0});
+      call += (segment.end - segment.first) * size_t(groups);
     }
-  std::vector<double> medians;
-  for (std::vector<double>& t : times) {
-    std::nth_element(t.begin(), t.begin() + i64(t.size() / 2), t.end());
-    medians.push_back(t[t.size() / 2]);
   }
-  return medians;
+
+  std::vector<std::vector<double>> samples(times.size());
+  Clock clock;
+  for (i64 run = 0; run < runs; ++run) {
+    size_t first = 0;
+    for (const Part* part : parts) {
+      clock.seconds.assign(size_t(threads_), std::vector<double>(part->steps.size(), 0.0));
+      this->run(exec, *part, n, &clock);
+      for (const Segment& segment : part->segments) {
+        const i64 groups = group_count(n, segment.group);
+        const int sharing = groups > 1 ? int(std::min<i64>(std::min(threads_, exec.threads()), groups)) : 1;
+        for (size_t i = segment.first; i < segment.end; ++i) {
+          double sum = 0;
+          for (const auto& worker : clock.seconds) sum += worker[i];
+          samples[first + i].push_back(sum / sharing * 1e6);
+        }
+      }
+      first += part->steps.size();
+    }
+  }
+  for (size_t i = 0; i < times.size(); ++i) {
+    std::vector<double>& t = samples[i];
+    std::nth_element(t.begin(), t.begin() + i64(t.size() / 2), t.end());
+    times[i].us = t[t.size() / 2];
+  }
+  return times;
 }
 
 void PlanRunner::compact(i64 stage, std::span<const i64> keep) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "kernels/exec.h"
@@ -12,9 +13,10 @@ namespace offramp::nn {
 
 class PlanRunner {
  public:
-  // Packs the weights for `target` and lays out the arena for up to max_batch samples. Throws Error when the
-  // plan was recorded without weights.
-  PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch);
+  // Packs the weights for `target` and lays out the arena for up to max_batch samples and `threads` threads
+  // that each run a group of them. Throws Error when the plan was recorded without weights.
+  PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch, int threads = 1);
+  ~PlanRunner();
 
   const Plan& plan() const { return *plan_; }
   i64 max_batch() const { return max_batch_; }
@@ -28,12 +30,19 @@ class PlanRunner {
   // more.
   void compact(i64 stage, std::span<const i64> keep);
 
-  // Median time of every step of stages 0..last (bodies and heads, in order), each timed inside the running
-  // network. Microseconds, `runs` passes.
-  std::vector<double> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs);
+  // Every step of stages 0..last (bodies and heads, in order), timed inside the running network: medians of
+  // `runs` passes.
+  struct StepTime {
+    const Step* step;
+    std::string_view kernel;  // row name
+    i64 calls, images;        // one call per group; images of the first group, no group is larger
+    double us;                // all calls, divided by the threads that shared them
+  };
+  std::vector<StepTime> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs);
 
   i64 weight_bytes() const { return i64(weights_.bytes()); }
   i64 arena_bytes() const { return i64(arena_.bytes()); }
+  int threads() const { return threads_; }
 
  private:
   class Memory {  // 64-byte aligned floats
@@ -54,17 +63,30 @@ class PlanRunner {
     const float *packed = nullptr, *bias = nullptr, *mean = nullptr, *var = nullptr, *gamma = nullptr,
                 *beta = nullptr;
   };
+  struct Part {  // a body or head
+    std::vector<Ready> steps;
+    std::vector<Segment> segments;
+  };
+  struct Group {  // images [first, first + count) of a segment, in the area of one thread
+    i64 first, count;
+    int worker;
+  };
+  struct Clock;  // of time_steps
 
-  float* at(int buffer) { return buffer < 0 ? nullptr : arena_.data() + layout_.offsets[size_t(buffer)]; }
-  void run(Exec& exec, const std::vector<Ready>& steps, i64 n);
-  void run_step(Exec& exec, const Ready& ready, i64 n);
+  float* at(int buffer, const Group& group = {0, 0, 0});
+  void run(Exec& exec, const Part& part, i64 n, Clock* clock = nullptr);
+  void run_group(Exec& exec, const Part& part, const Segment& segment, const Group& group, Clock* clock);
+  void run_step(Exec& exec, const Ready& ready, const Group& group);
 
   std::shared_ptr<const Plan> plan_;
   Target target_;
   i64 max_batch_;
+  int threads_;
+  Tiling tiling_;
   ArenaLayout layout_;
   Memory weights_, arena_;
-  std::vector<std::vector<Ready>> bodies_, heads_;
+  std::vector<Part> bodies_, heads_;
+  std::vector<std::unique_ptr<Exec>> workers_;  // one per thread; each runs its group alone
 };
 
 }  // namespace offramp::nn

@@ -23,7 +23,7 @@ std::shared_ptr<const nn::Plan> shared(nn::Plan plan) {
 std::vector<float> all_logits(const std::shared_ptr<const nn::Plan>& plan, Target target, int threads,
                               i64 batch, const std::vector<float>& images, i64 n) {
   Exec exec(target, threads);
-  nn::EarlyExitRunner runner(plan, target, batch);
+  nn::EarlyExitRunner runner(plan, target, batch, threads);
   std::vector<float> logits(size_t(n * i64(runner.exits().size()) * plan->classes));
   runner.run_all(exec, images.data(), n, logits.data());
   return logits;
@@ -149,7 +149,7 @@ TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
       Recorder recorder;
       Exec exec(target, 2);
       exec.recorder = &recorder;
-      nn::EarlyExitRunner runner(plan, target, batch);
+      nn::EarlyExitRunner runner(plan, target, batch, 2);
       std::vector<nn::Outcome> outcomes(static_cast<size_t>(n));
       runner.run(exec, images.data(), n, thresholds, nn::Confidence::margin, outcomes);
       i64 total = 0;
