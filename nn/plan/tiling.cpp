@@ -7,9 +7,9 @@
 namespace offramp::nn {
 namespace {
 
-// Floats of the images of a group that may lie in the cache at once. Half of the smallest second-level cache
-// that matters (1 MB): the rest is for weights, which pass by.
-constexpr i64 kGroupFloats = i64{1} << 17;
+// Floats of the images of a group that may lie in the cache at once: 1 MB, a second-level cache of today or
+// half of one. Measured in bench/NOTES.md.
+constexpr i64 kGroupFloats = i64{1} << 18;
 // More images would save little of the weights' traffic and leave threads without work.
 constexpr i64 kMostImages = 32;
 // Longest segment looked at: three blocks with squeeze-excite.
@@ -87,10 +87,15 @@ class Cutter {
       for (int w : {s.w, s.bias})
         if (w >= 0) weights += plan_.weights[size_t(w)].value.count();
     }
-    const i64 group = std::clamp<i64>(kGroupFloats / std::max<i64>(most, 1), 1, kMostImages);
-    // What does not fit passes in and out as if there were no group.
-    const i64 spilled = 3 * std::max<i64>(0, most * group - kGroupFloats);
-    return {group, 4 * (double(crossing) + double(weights + spilled) / double(group))};
+    // From what fits upwards: what does not fit passes in and out, but the weights pass less often.
+    Judged least{1, std::numeric_limits<double>::infinity()};
+    for (i64 group = std::clamp<i64>(kGroupFloats / std::max<i64>(most, 1), 1, kMostImages);;
+         group = std::min(2 * group, kMostImages)) {
+      const i64 spilled = 3 * std::max<i64>(0, most * group - kGroupFloats);
+      const double bytes = 4 * (double(crossing) + double(weights + spilled) / double(group));
+      if (bytes < least.bytes) least = {group, bytes};
+      if (group == kMostImages) return least;
+    }
   }
 
   const Plan& plan_;
