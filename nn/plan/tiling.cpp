@@ -7,11 +7,13 @@
 namespace offramp::nn {
 namespace {
 
-// Floats of the images of a group that may lie in the cache at once: 1 MB, a second-level cache of today or
-// half of one. Measured in bench/NOTES.md.
-constexpr i64 kGroupFloats = i64{1} << 18;
+// Floats of a group's images alive at once: below the first they stay in the cache, beyond the second (2 MB)
+// every one passes out and in, between them a share.
+constexpr i64 kFits = i64{1} << 17, kSpills = i64{1} << 19;
+// A group waits for its weights, where activations come in step with the arithmetic: they count double.
+constexpr double kWeight = 2;
 // More images would save little of the weights' traffic and leave threads without work.
-constexpr i64 kMostImages = 32;
+constexpr i64 kGroups[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
 // Longest segment looked at: three blocks with squeeze-excite.
 constexpr size_t kMostSteps = 24;
 
@@ -61,7 +63,7 @@ class Cutter {
   Judged judge(size_t first, size_t end) const {
     // Floats per image: what crosses the borders (a write brings the line in first), and the most alive at
     // once.
-    i64 crossing = 0, alive = 0, most = 0, weights = 0;
+    i64 crossing = 0, inside = 0, alive = 0, most = 0, weights = 0;
     std::vector<std::pair<i64, i64>> leaving;  // position after which so many floats are no longer needed
     const auto enter = [&](int buffer, i64 until) {
       alive += plan_.buffers[size_t(buffer)];
@@ -79,7 +81,10 @@ class Cutter {
         }
       }
       const Use& written = uses_[size_t(s.y)];
-      if (written.last_read >= i64(end)) crossing += 2 * plan_.buffers[size_t(s.y)];
+      if (written.last_read >= i64(end))
+        crossing += 2 * plan_.buffers[size_t(s.y)];
+      else
+        inside += 3 * plan_.buffers[size_t(s.y)];
       enter(s.y, std::max(written.last_read, i64(i)));
       most = std::max(most, alive);
       for (auto& [until, floats] : leaving)
@@ -87,15 +92,14 @@ class Cutter {
       for (int w : {s.w, s.bias})
         if (w >= 0) weights += plan_.weights[size_t(w)].value.count();
     }
-    // From what fits upwards: what does not fit passes in and out, but the weights pass less often.
     Judged least{1, std::numeric_limits<double>::infinity()};
-    for (i64 group = std::clamp<i64>(kGroupFloats / std::max<i64>(most, 1), 1, kMostImages);;
-         group = std::min(2 * group, kMostImages)) {
-      const i64 spilled = 3 * std::max<i64>(0, most * group - kGroupFloats);
-      const double bytes = 4 * (double(crossing) + double(weights + spilled) / double(group));
+    for (i64 group : kGroups) {
+      const double spilled = std::clamp(double(most * group - kFits) / double(kSpills - kFits), 0.0, 1.0);
+      const double bytes =
+          4 * (double(crossing) + kWeight * double(weights) / double(group) + spilled * double(inside));
       if (bytes < least.bytes) least = {group, bytes};
-      if (group == kMostImages) return least;
     }
+    return least;
   }
 
   const Plan& plan_;
