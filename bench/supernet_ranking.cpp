@@ -95,6 +95,7 @@ class Ledger {
 bool parse(cli::Console& console, const cli::Words& words, Options& o) {
   o.config.train.samples = 12000;
   o.config.tune.samples = 4000;
+  std::vector<std::string> sets;
   cli::Args args(
       console, "supernet_ranking",
       "Kendall's tau between inherited accuracy and accuracy after training from scratch",
@@ -108,6 +109,7 @@ bool parse(cli::Console& console, const cli::Words& words, Options& o) {
       .option("--train-samples N", o.config.train.samples, "training images (default 12k; 0: all)")
       .option("--tune-samples N", o.config.tune.samples, "images both are scored on (default 4k)", 1)
       .option("--batch N", o.config.train.batch, "images of a step (default 128)", 1, 65536)
+      .repeated("--set K=V", sets, "one configuration key, e.g. train.augment=false")
       .option("--out DIR", o.out, "keep what is done here; the same command goes on after an interruption")
       .data_dir(o.data_dir)
       .seed(o.config.seed)
@@ -121,6 +123,7 @@ bool parse(cli::Console& console, const cli::Words& words, Options& o) {
           "0 = no\n"
           "relation. Progress and an estimate of the time left are on stderr.\n");
   if (!args.parse(words)) return false;
+  for (const std::string& s : sets) set_assignment(o.config, s);
   if (o.supernet_epochs == 0) o.supernet_epochs = o.epochs;
   o.config.supernet.epochs = o.supernet_epochs;
   return true;

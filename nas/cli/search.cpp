@@ -11,6 +11,7 @@
 #include "nas/cli/data_dirs.h"
 #include "nas/cli/model_data.h"
 #include "nas/cli/verb.h"
+#include "nas/report/report.h"
 #include "nas/search/engine.h"
 #include "nn/plan/model.h"
 #include "tensor/file.h"
@@ -112,6 +113,7 @@ void go(Console& console, nas::SearchRequest request, int threads, double max_se
   try {
     const nas::SearchResult result = nas::continue_run(exec, request, watch);
     write_env(request.out, exec, request.data_dirs, now_seconds() - start, "finished");
+    nas::write_report(request.out);
     report(console, request.out, result);
     suggest(console, result);
   } catch (const Error& e) {

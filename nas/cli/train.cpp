@@ -75,7 +75,7 @@ void run_train(Console& console, const Words& words) {
   if (config.train.epochs > 0)
     nas::train_network(exec, network, training, config, config.train.epochs, config.train.lr,
                        nas::stream_seed(config.seed, "training"), "train", watch);
-  nas::recalibrate(exec, network, training, 4096, config.train.batch);
+  nas::recalibrate(exec, network, training, config.final.recalibrate, config.train.batch);
   nas::TuneOptions tune{.tolerance = config.search.tolerance};
   if (config.target_macs > 0) tune.target_macs = config.target_macs;
   const nas::ScoredNetwork scored =

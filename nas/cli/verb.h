@@ -49,16 +49,19 @@ void dispatch_actions(Console& console, std::span<const Verb> list, const std::s
 // The overview printed by `offramp` and `offramp help`.
 std::string overview();
 
+void run_compare(Console& console, const Words& words);
 void run_data(Console& console, const Words& words);
 void run_eval(Console& console, const Words& words);
 void run_op(Console& console, const Words& words);
 void run_predict(Console& console, const Words& words);
 void run_profile(Console& console, const Words& words);
+void run_report(Console& console, const Words& words);
 void run_resume(Console& console, const Words& words);
 void run_search(Console& console, const Words& words);
 void run_space(Console& console, const Words& words);
 void run_train(Console& console, const Words& words);
 void run_tune(Console& console, const Words& words);
 void run_version(Console& console, const Words& words);
+void run_why(Console& console, const Words& words);
 
 }  // namespace offramp::cli

@@ -23,9 +23,9 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"measure", "build this machine's latency table", nullptr},
     {"bench", "kernel micro-benchmarks", nullptr},
     {"export", "write a model in other formats", nullptr},
-    {"report", "an HTML file about a run", nullptr},
-    {"compare", "several runs side by side", nullptr},
-    {"why", "ancestry of a candidate", nullptr},
+    {"report", "an HTML file about a run", run_report},
+    {"compare", "several runs side by side", run_compare},
+    {"why", "ancestry of a candidate, and what dominates it", run_why},
 });
 
 std::string listing(std::span<const Verb> list) {

@@ -52,6 +52,8 @@ class Keys {
         "supernet.lr", [](auto& c) -> auto& { return c.supernet.lr; }, 0, 100);
     count(
         "supernet.random_subnets", [](auto& c) -> auto& { return c.supernet.random_subnets; }, 0);
+    number(
+        "supernet.distill", [](auto& c) -> auto& { return c.supernet.distill; }, 0, 1);
     count(
         "search.evals", [](auto& c) -> auto& { return c.search.evals; }, 1);
     count(
@@ -72,6 +74,8 @@ class Keys {
         "final.count", [](auto& c) -> auto& { return c.final.count; }, 1);
     number(
         "final.lr", [](auto& c) -> auto& { return c.final.lr; }, 0, 100);
+    count(
+        "final.recalibrate", [](auto& c) -> auto& { return c.final.recalibrate; }, 1);
     count(
         "train.samples", [](auto& c) -> auto& { return c.train.samples; }, 0);
     count(

@@ -18,6 +18,7 @@ struct SearchConfig {
     i64 epochs = 3;
     double lr = 0.1;
     i64 random_subnets = 2;  // beside the largest and the smallest, in every step
+    double distill = 0.5;    // weight of the largest network's answer as a teacher of all others
   } supernet;
   struct Search {
     i64 evals = 60, population = 16;
@@ -32,6 +33,7 @@ struct SearchConfig {
   struct Final {
     i64 epochs = 4, count = 4;
     double lr = 0.05;
+    i64 recalibrate = 4096;  // training images behind its normalisation statistics
   } final;
   struct Train {
     i64 samples = 0;  // 0: all; else so many, stratified

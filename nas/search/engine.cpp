@@ -24,10 +24,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr i64 kFinalRecalibrate = 4096;  // images behind the statistics of a final network
 constexpr i64 kTestBatch = 128;
-constexpr char kFinished[] = "finished";      // set in the archive once everything is written
-constexpr char kInfeasible[] = "infeasible";  // set beside it when no network meets the target: says why
+constexpr char kInfeasible[] =
+    "infeasible";  // set beside kMetaFinished when no network meets the target: says why
 
 // Where things are in a run directory.
 struct Paths {
@@ -41,6 +40,7 @@ struct Paths {
   std::string models() const { return out + "/models"; }
   std::string model(i64 id) const { return models() + "/" + std::to_string(id) + ".safetensors"; }
   std::string chosen() const { return out + "/chosen.safetensors"; }
+  std::string report() const { return out + "/report.html"; }
   std::string sample() const { return out + "/sample.npy"; }
 };
 
@@ -54,16 +54,6 @@ std::string shortest(double value) {
   char text[40];
   const int length = std::snprintf(text, sizeof text, "%.6f", value);
   return std::string(text, std::size_t(length));
-}
-
-// Share of the box between ideal (no error, 10^5 MACs) and reference (chance, 10^8 MACs) that the front
-// dominates, cost on a logarithmic scale.
-double front_hypervolume(const Front& front, i64 classes) {
-  std::vector<std::vector<double>> points;
-  for (const FrontPoint& p : front.points())
-    points.push_back({p.objectives[0], std::log10(std::max(p.objectives[1], 1.0))});
-  const double ideal[] = {0, 5}, reference[] = {1 - 1 / double(classes), 8};
-  return normalised_hypervolume(points, ideal, reference);
 }
 
 std::string percent(double share) {
@@ -97,7 +87,7 @@ class Run {
         generations_known_(i64(store_.generations().size())) {}
 
   SearchResult run() {
-    if (!store_.meta(kFinished))
+    if (!store_.meta(kMetaFinished))
       store_.add_event(store_.candidate_count() > 0 ? "resume" : "start", request_.build);
     try {
       train_supernet_weights();
@@ -150,6 +140,7 @@ class Run {
   void search() {
     Nsga2 sampler = this->sampler();
     const i64 classes = i64(splits_.train.classes.size());
+    store_.set_meta(kMetaClasses, std::to_string(classes));
     for (i64 done = 0; done < config_.search.evals;) {
       const double start = now_seconds();
       const std::vector<Proposal> proposals = sampler.ask(config_.search.evals - done);
@@ -168,7 +159,7 @@ class Run {
                          .best = best_in_words()});
       }
       sampler.tell(evaluations);
-      hypervolume_ = front_hypervolume(front_, classes);
+      hypervolume_ = accuracy_cost_hypervolume(front_.objectives(), classes);
       const FrontPoint* best = best_under(front_.points(), 1, target());
       evaluated_ = done;
       if (proposals.front().generation < generations_known_) continue;  // gone through before a resume
@@ -254,7 +245,7 @@ class Run {
     choose(result, networks);
     result.sample = paths_.sample();
     write_npy(result.sample, splits_.test.images.slice(0, 0, std::min<i64>(4, splits_.test.size())));
-    store_.set_meta(kFinished, "1");
+    store_.set_meta(kMetaFinished, "1");
     return result;
   }
 
@@ -268,7 +259,7 @@ class Run {
       make_folder(paths_.work());
       const std::string checkpoint = paths_.work() + "/" + std::to_string(id) + ".safetensors";
       const ScoredNetwork scored = evaluator_.score(record.genotype, config_.final.epochs, config_.final.lr,
-                                                    kFinalRecalibrate, phase, watch_, checkpoint);
+                                                    config_.final.recalibrate, phase, watch_, checkpoint);
       nn::save_model(network.model, model_of(scored, config_, space_.name(), record.genotype, splits_,
                                              normalisation_, request_.build));
       store_.set_meta(key, final_figures(scored, test_accuracy(scored)));
@@ -348,7 +339,7 @@ class Run {
                               " average MACs; the nearest is " + nearest->model + " with " +
                               millions(nearest->avg_macs) + ": raise --target-macs";
       store_.set_meta(kInfeasible, why);
-      store_.set_meta(kFinished, "1");
+      store_.set_meta(kMetaFinished, "1");
       throw Error(why, Error::Kind::infeasible);
     }
     result.chosen = chosen->id;
@@ -392,7 +383,8 @@ void create_run(const SearchRequest& request, bool force) {
   for (const std::string& file :
        {paths.config(), paths.space(), paths.archive(), paths.archive() + "-wal", paths.archive() + "-shm",
         paths.archive() + "-journal", paths.archive() + "-lock", paths.supernet(), paths.front(),
-        paths.chosen(), paths.sample(), paths.models(), paths.work(), paths.out + "/env.json"})
+        paths.chosen(), paths.report(), paths.sample(), paths.models(), paths.work(),
+        paths.out + "/env.json"})
     fs::remove_all(file, error);
   lock.reset();
   make_folder(paths.out);
@@ -413,7 +405,7 @@ SearchConfig load_run(const std::string& out) {
 bool run_finished(const std::string& out) {
   const Store store = Store::open(Paths{out}.archive(), Store::Access::read);
   if (const auto why = store.meta(kInfeasible)) throw Error(*why, Error::Kind::infeasible);
-  return store.meta(kFinished).has_value();
+  return store.meta(kMetaFinished).has_value();
 }
 
 SearchResult continue_run(Exec& exec, const SearchRequest& request, const Watch& watch) {

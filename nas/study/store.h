@@ -10,6 +10,10 @@
 
 namespace offramp::nas {
 
+// Keys of Store::meta that others than the search itself read.
+inline constexpr char kMetaFinished[] = "finished";  // set once everything is written
+inline constexpr char kMetaClasses[] = "classes";    // of the data: chance is the worst of accuracies
+
 class Store {
  public:
   static constexpr int kVersion = 1;  // of the tables; another version is refused

@@ -62,7 +62,8 @@ TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingD
   const Rng draws(stream_seed(config.seed, "supernet sampling"));
   const nn::ExitLossOptions own{.label_smoothing = config.train.label_smoothing,
                                 .distillation = config.train.distill};
-  const nn::ExitLossOptions taught{.distillation = 1};
+  const nn::ExitLossOptions taught{.label_smoothing = config.train.label_smoothing,
+                                   .distillation = config.supernet.distill};
 
   // Every subnet of a batch sees the same images, resized from the data's own size to what it takes.
   data::Loader loader(data.train, data.normalisation, training_options(data, config, {}, seed));

@@ -19,7 +19,9 @@ TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const Train
                           const std::string& phase, const Watch& watch, const std::string& checkpoint = "");
 
 // Sandwich rule with in-place distillation: every batch trains the largest network on the labels, then the
-// smallest and random ones on the largest one's answer. Source: Yu et al. 2020 (BigNAS).
+// smallest and random ones on the labels and the largest one's answer (config.supernet.distill; 1 = on that
+// alone, as the source has it, learns slowly while the largest network still knows little). Source: Yu et al.
+// 2020 (BigNAS).
 TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingData& data,
                            const SearchConfig& config, const Watch& watch,
                            const std::string& checkpoint = "");

@@ -28,7 +28,7 @@ TEST(SearchVerb, KilledAndResumedGivesTheSameFront) {
   EXPECT_EQ(json["chosen_model"], whole + "/chosen.safetensors");
   EXPECT_NE(ran.err.find("seed 3"), std::string::npos) << ran.err;
   for (const char* file :
-       {"run.toml", "archive.sqlite", "front.csv", "chosen.safetensors", "env.json", "models"})
+       {"run.toml", "archive.sqlite", "front.csv", "chosen.safetensors", "env.json", "report.html", "models"})
     EXPECT_TRUE(fs::exists(whole + "/" + file)) << file;
   const std::string front = slurp(whole + "/front.csv");
   EXPECT_EQ(front.rfind("id,accuracy_tune,accuracy_test,avg_macs,full_macs,params,latency_us,genotype\n", 0),

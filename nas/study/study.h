@@ -1,0 +1,46 @@
+// A run directory read back for people: what `report`, `compare` and `why` tell about. A run in progress or
+// interrupted can be read at any time.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nas/search/config.h"
+#include "nas/search/front.h"
+#include "nas/study/records.h"
+
+namespace offramp::nas {
+
+// A row of front.csv: one network trained to the end.
+struct FrontRow {
+  i64 id = 0;
+  double accuracy_tune = 0, accuracy_test = 0;  // 0..1
+  double avg_macs = 0;
+  i64 full_macs = 0, params = 0;
+  std::optional<double> latency_us;
+};
+
+struct Study {
+  std::string dir;
+  SearchConfig config;
+  std::string space_text;  // the space file as the run uses it
+  i64 classes = 0;
+  bool finished = false;
+  std::vector<CandidateRecord> candidates;  // by id
+  std::vector<GenerationRecord> generations;
+  std::vector<EventRecord> events;
+  std::vector<FrontRow> finals;  // ascending in MACs; empty while the run goes on
+
+  i64 failed() const;
+  double seconds() const;                          // spent on candidates
+  const CandidateRecord* candidate(i64 id) const;  // null: there is none
+  // Non-dominated candidates on (tune error, average MACs), as scored during the search.
+  Front front() const;
+  double hypervolume() const;       // of that front; see accuracy_cost_hypervolume
+  double test_hypervolume() const;  // of the finals, by their error on the test split
+};
+
+// Throws Error(input) when `dir` is no run directory or one of its files is damaged.
+Study read_study(const std::string& dir);
+
+}  // namespace offramp::nas
