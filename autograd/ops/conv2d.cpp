@@ -3,6 +3,7 @@
 #include "autograd/ops/common.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/depthwise/depthwise.h"
+#include "kernels/normed/normed.h"
 
 namespace offramp::ops {
 namespace {
@@ -52,6 +53,20 @@ bool is_depthwise(const Conv2dDims& d) { return d.groups == d.c_in && d.c_in == 
 
 DepthwiseDims depthwise_dims(const Conv2dDims& d) {
   return {.n = d.n, .h = d.h, .w = d.w, .c = d.c_in, .kernel = d.kernel, .stride = d.stride, .pad = d.pad};
+}
+
+bool is_pointwise(const Conv2dDims& d) {
+  return d.kernel == 1 && d.stride == 1 && d.pad == 0 && d.groups == 1;
+}
+
+// Weights are new in every step of training: nothing is packed.
+void train_pointwise(Exec& exec, const Conv2dDims& d, const Tensor& x, const Tensor& w, Tensor& y) {
+  const i64 rows = d.n * d.h * d.w;
+  kernels::normed_pointwise(exec, {.dims = {.rows = rows, .c_in = d.c_in, .c_out = d.c_out, .hw = rows},
+                                   .in = {.x = x.data<float>()},
+                                   .w = w.data<float>(),
+                                   .w_row = w.strides()[0],
+                                   .y = y.data<float>()});
 }
 
 template <class T>
@@ -111,7 +126,11 @@ Variable conv2d(Exec& exec, const Variable& x, const Variable& w, const Conv2dOp
   const Device device = common_device(kOp, exec, {&x.value(), &w.value(), &b});
   const Tensor xs = packed(x.value()), ws = viewable(w.value());
   Tensor y = Tensor::empty({d.n, out.h, out.w, d.c_out}, xs.dtype(), device);
-  dispatch(kOp, xs, [&](auto zero) { forward<decltype(zero)>(exec, d, out, xs, ws, b, y); });
+  const bool training = needs_gradient({&w});
+  if (training && is_pointwise(d) && !b.defined() && xs.dtype() == DType::f32)
+    train_pointwise(exec, d, xs, ws, y);
+  else
+    dispatch(kOp, xs, [&](auto zero) { forward<decltype(zero)>(exec, d, out, xs, ws, b, y); });
   if (!needs_gradient({&x, &w, &bias})) return Variable(y);
 
   return Variable::result(y, {x, w, bias}, [d, out, xs, ws, b](Backward& back) {

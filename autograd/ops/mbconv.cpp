@@ -318,7 +318,8 @@ void gradient(Backward& back, const Block& b) {
                                .gx = nullptr};
   if (b.expand.defined()) {
     UnitGrad expand(b.expand);
-    Tensor hidden = like(b.expand.y);
+    // In place where the shapes agree: a sample is read before it is written.
+    Tensor hidden = b.options.stride == 1 && dz.shape() == b.expand.y.shape() ? dz : like(b.expand.y);
     call.gx = hidden.data<float>();
     call.out = expand.out(b.expand, eps);
     normed_depthwise_grad(exec, call);

@@ -8,6 +8,7 @@
 #include "kernels/conv2d/conv2d_rows.h"
 #include "kernels/error.h"
 #include "kernels/gemm/tile_engine.h"
+#include "kernels/normed/normed_parts.h"
 #include "kernels/recorder.h"
 #include "kernels/select.h"
 
@@ -30,6 +31,21 @@ void run_grad(Exec& exec, const Conv2dGradCall& call) {
   conv2d_grad_indirect(exec, call, tile_engine(target));
 }
 
+// Both gradients from one reading of gy.
+template <Target target>
+void run_grad_pointwise(Exec& exec, const Conv2dGradCall& call) {
+  const Conv2dDims& d = call.dims;
+  const i64 rows = d.n * d.h * d.w;
+  run_normed_pointwise_grad(exec, target,
+                            {.dims = {.rows = rows, .c_in = d.c_in, .c_out = d.c_out, .hw = rows},
+                             .in = {.x = call.x},
+                             .gy = {.dz = call.gy},
+                             .w = call.w.data,
+                             .w_row = call.w.to_next_out,
+                             .gw = call.gw,
+                             .gx = call.gx});
+}
+
 constexpr auto kKernels = std::to_array<Conv2dKernel>({
 #if defined(__x86_64__)
   {"conv2d/1x1/avx512", Target::avx512, pointwise, run_pointwise<Target::avx512>},
@@ -43,7 +59,9 @@ constexpr auto kKernels = std::to_array<Conv2dKernel>({
 
 constexpr auto kGradKernels = std::to_array<Conv2dGradKernel>({
 #if defined(__x86_64__)
-  {"conv2d_grad/indirect/avx512", Target::avx512, any, run_grad<Target::avx512>},
+  {"conv2d_grad/1x1/avx512", Target::avx512, pointwise, run_grad_pointwise<Target::avx512>},
+      {"conv2d_grad/1x1/avx2", Target::avx2, pointwise, run_grad_pointwise<Target::avx2>},
+      {"conv2d_grad/indirect/avx512", Target::avx512, any, run_grad<Target::avx512>},
       {"conv2d_grad/indirect/avx2", Target::avx2, any, run_grad<Target::avx2>},
 #endif
       {"conv2d_grad/any/portable", Target::portable, any, run_grad<Target::portable>},

@@ -16,18 +16,19 @@ struct Normed {
   const float* gate = nullptr;  // [rows / hw][c] or null
 };
 
-// The gradient of a raw result y, to be read as (scale * dz - of_mean) - (y - mean) * of_var.
+// The gradient of a raw result y, to be read as (scale * dz - of_mean) - (y - mean) * of_var; y null: dz
+// itself.
 struct NormedGrad {
-  const float *dz, *y;                           // [rows][c]
-  const float *mean, *scale, *of_mean, *of_var;  // [c]
+  const float *dz, *y = nullptr;                                                         // [rows][c]
+  const float *mean = nullptr, *scale = nullptr, *of_mean = nullptr, *of_var = nullptr;  // [c]
 };
 
 // The normalisation behind a convolution: from gamma and the batch come mean, biased variance and
-// scale = gamma / sqrt(var + eps).
+// scale = gamma / sqrt(var + eps). gamma null: none is behind it.
 struct NormOut {
-  const float* gamma;
-  float eps;
-  float *mean, *var, *scale;
+  const float* gamma = nullptr;
+  float eps = 0;
+  float *mean = nullptr, *var = nullptr, *scale = nullptr;
 };
 
 // What the gradient of a normalisation leaves once the sums of dz and of dz * (x - mean) are known: the
@@ -51,7 +52,7 @@ struct NormedPointwiseCall {
   const float* w;  // [c_out][c_in], w_row floats to the next output channel
   i64 w_row;
   float* y;
-  NormOut out;
+  NormOut out{};
 };
 
 struct NormedPointwiseGradCall {
@@ -60,7 +61,7 @@ struct NormedPointwiseGradCall {
   NormedGrad gy;
   const float* w;
   i64 w_row;
-  float* gw;  // [c_out][c_in], overwritten
+  float* gw;  // [c_out][c_in], overwritten; null: not wanted
   // [rows][c_in]: the gradient behind the activation of `in`, with `out` filled; of `in` itself when that is
   // taken as it is (plus residual, if any) or gated. Null: not wanted.
   float* gx;
@@ -84,7 +85,7 @@ struct NormedDepthwiseGradCall {
   NormedGrad gy;
   WeightView w;
   float* gw;  // [c][kernel][kernel], overwritten
-  float* gx;  // as above; null: not wanted
+  float* gx;  // as above; may be gy.dz when the shapes agree; null: not wanted
   const float* residual = nullptr;
   NormGradOut out{};
 };

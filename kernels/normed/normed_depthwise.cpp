@@ -170,9 +170,13 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
       }
   });
   const i64 taps = d.kernel * d.kernel;
-  for (i64 g = 1; g < groups; ++g) engine.add(gw, gw + g * blocks * tap_floats, blocks * tap_floats);
-  for (i64 b = 0; b < blocks; ++b)
-    passes.transpose(gw + b * tap_floats, W, taps, std::min(W, d.c - b * W), call.gw + b * W * taps, taps);
+  parallel_for(exec, blocks, std::max<i64>(1, 16384 / (groups * tap_floats)), [&](i64 begin, i64 end, int) {
+    for (i64 b = begin; b < end; ++b) {
+      float* const sum = gw + b * tap_floats;
+      for (i64 g = 1; g < groups; ++g) engine.add(sum, sum + g * blocks * tap_floats, tap_floats);
+      passes.transpose(sum, W, taps, std::min(W, d.c - b * W), call.gw + b * W * taps, taps);
+    }
+  });
   if (slope) finish_sums(exec, d.n * hw, d.c, d.n, partial, call.in.scale, call.out);
 }
 

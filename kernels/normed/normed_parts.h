@@ -50,6 +50,9 @@ const float* read_tile(const NormedPasses& passes, const Normed& in, i64 c, i64 
 
 NormedForm form_of(const NormedGrad& gy, i64 c, i64 row, float* out, NormedLayout out_at);
 
+// normed_pointwise_grad without the note: also the 1x1 row of conv2d_grad.
+void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseGradCall& call);
+
 constexpr NormedLayout rows_by(i64 c) { return {.row = c, .block = c, .step = c}; }
 
 }  // namespace offramp::kernels

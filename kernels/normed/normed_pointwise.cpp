@@ -25,9 +25,9 @@ void places(i64 row, i64 rows, i64* c_off) {
   for (i64 i = 0; i < rows; ++i) c_off[i] = i * row;
 }
 
-// sum [m][n] (+)= a^T b over `rows` rows of a [rows][m] and b [rows][n].
-void add_outer(const TileEngine& engine, const float* a, i64 m, const float* b, i64 n, i64 rows, float* sum,
-               bool accumulate) {
+// sum [m][n] (+)= a^T b over `rows` rows of a [rows][a_k], m columns of it, and b [rows][n].
+void add_outer(const TileEngine& engine, const float* a, i64 a_k, i64 m, const float* b, i64 n, i64 rows,
+               float* sum, bool accumulate) {
   const i64 start = 0;
   const float* columns[kMostRows];
   i64 c_off[kMostRows];
@@ -40,7 +40,7 @@ void add_outer(const TileEngine& engine, const float* a, i64 m, const float* b, 
     engine.run({.m = count,
                 .n = n,
                 .a = columns,
-                .a_k = m,
+                .a_k = a_k,
                 .a_seg = &start,
                 .segs = 1,
                 .seg_k = rows,
@@ -57,20 +57,151 @@ void add_outer(const TileEngine& engine, const float* a, i64 m, const float* b, 
   }
 }
 
-// The transposed weights [c_in][c_out] in the engine's panels.
-void pack_forward(const TileEngine& engine, const NormedPasses& passes, const NormedPointwiseCall& call,
-                  float* turned, float* packed) {
+// The weights as [c_in][c_out].
+void turn_weights(Exec& exec, const NormedPasses& passes, const NormedPointwiseCall& call, float* turned) {
   const i64 c_in = call.dims.c_in, c_out = call.dims.c_out;
-  passes.transpose(call.w, call.w_row, c_out, c_in, turned, c_out);
+  const i64 grain = round_up(std::max<i64>(1, kTileFloats / 2 / c_in), 16);
+  parallel_for(exec, c_out, grain, [&](i64 begin, i64 end, int) {
+    passes.transpose(call.w + begin * call.w_row, call.w_row, end - begin, c_in, turned + begin, c_out);
+  });
+}
+
+// Few rows and weights that outweigh them (the end of a network): the work is cut by output columns, not by
+// rows, so that weights are read once, gradients of weights need no partial sums, and there is something to
+// share among threads.
+constexpr i64 kFewRows = 512, kFewFloats = i64{5} << 16, kFormRows = 32;
+bool few_rows(const NormedDims& d) {
+  return d.rows <= kFewRows && d.rows * (d.c_in + d.c_out) <= kFewFloats && d.c_in * d.c_out >= 4096;
+}
+
+// c [rows][columns of `c`, c_row apart] = a [rows][k] * b [k][n], b_k apart, for n columns.
+void multiply(const TileEngine& engine, const float* a, i64 rows, i64 k, const float* b, i64 b_k, i64 n,
+              float* c, i64 c_row, const float* residual) {
   const i64 start = 0;
-  engine.pack({.n = c_out,
-               .b_col = 1,
-               .b_k = c_out,
-               .b_seg = &start,
-               .segs = 1,
-               .seg_k = c_in,
-               .b = turned,
-               .packed = packed});
+  const float* lines[kMostRows];
+  i64 c_off[kMostRows];
+  for (i64 first = 0; first < rows; first += kMostRows) {
+    const i64 count = std::min(kMostRows, rows - first);
+    rows_of(a + first * k, k, count, lines);
+    for (i64 i = 0; i < count; ++i) c_off[i] = (first + i) * c_row;
+    engine.run({.m = count,
+                .n = n,
+                .a = lines,
+                .a_k = 1,
+                .a_seg = &start,
+                .segs = 1,
+                .seg_k = k,
+                .packed = false,
+                .b = b,
+                .b_seg = &start,
+                .b_k = b_k,
+                .c = c,
+                .c_off = c_off,
+                .accumulate = false,
+                .bias = nullptr,
+                .residual = residual,
+                .act = Act::none});
+  }
+}
+
+// All rows of `in`, or of gy.
+const float* read_all(Exec& exec, const NormedPasses& passes, const Normed& in, const NormedDims& d,
+                      float* out) {
+  if (!in.mean) return in.x;
+  parallel_for(exec, d.rows, kFormRows, [&](i64 begin, i64 end, int) {
+    read_tile(passes, in, d.c_in, d.hw, begin, end - begin, out + begin * d.c_in);
+  });
+  return out;
+}
+const float* form_all(Exec& exec, const NormedPasses& passes, const NormedGrad& gy, const NormedDims& d,
+                      float* out) {
+  if (!gy.y) return gy.dz;
+  parallel_for(exec, d.rows, kFormRows, [&](i64 begin, i64 end, int) {
+    passes.form(form_of(gy, d.c_out, begin, out + begin * d.c_out, rows_by(d.c_out)), end - begin);
+  });
+  return out;
+}
+
+// Blocks of columns that are worth a visit to another thread.
+i64 column_grain(i64 macs) { return std::max<i64>(1, (i64{1} << 20) / std::max<i64>(1, macs)); }
+
+void forward_by_columns(Exec& exec, const TileEngine& engine, const NormedPasses& passes,
+                        const NormedPointwiseCall& call) {
+  const NormedDims& d = call.dims;
+  const i64 W = engine.columns, chunks = ceil_div(d.rows, kFormRows),
+            x_floats = round_up(d.rows * d.c_in, 16);
+  float* const scratch = exec.shared_scratch(x_floats + chunks * 2 * d.c_out);
+  float* const partial = scratch + x_floats;
+  const float* const x = read_all(exec, passes, call.in, d, scratch);
+  parallel_for(exec, ceil_div(d.c_out, W), column_grain(d.rows * d.c_in * W),
+               [&](i64 begin, i64 end, int worker) {
+                 float* const turned = exec.worker_scratch(worker, W * d.c_in);
+                 for (i64 col = begin * W; col < std::min(end * W, d.c_out); col += W) {
+                   const i64 n = std::min(W, d.c_out - col);
+                   passes.transpose(call.w + col * call.w_row, call.w_row, n, d.c_in, turned, W);
+                   multiply(engine, x, d.rows, d.c_in, turned, W, n, call.y + col, d.c_out, nullptr);
+                 }
+               });
+  if (!call.out.gamma) return;
+  parallel_for(exec, d.rows, kFormRows, [&](i64 begin, i64 end, int) {
+    float* const sums = partial + begin / kFormRows * 2 * d.c_out;
+    float* const y = call.y + begin * d.c_out;
+    passes.store_statistics({.c = d.c_out,
+                             .tile = y,
+                             .tile_at = rows_by(d.c_out),
+                             .residual = nullptr,
+                             .y = y,
+                             .sum = sums,
+                             .squares = sums + d.c_out},
+                            end - begin);
+  });
+  finish_statistics(exec, d.rows, d.c_out, kFormRows, call.y, partial, call.out);
+}
+
+void gradients_by_columns(Exec& exec, const TileEngine& engine, const NormedPasses& passes,
+                          const NormedPointwiseGradCall& call) {
+  const NormedDims& d = call.dims;
+  const bool slope = call.gx && call.in.mean && !call.in.gate;
+  const i64 W = engine.columns, chunks = ceil_div(d.rows, kFormRows);
+  const i64 x_floats = round_up(d.rows * d.c_in, 16), y_floats = round_up(d.rows * d.c_out, 16);
+  float* const x_scratch = exec.shared_scratch(x_floats + y_floats + (slope ? chunks * 2 * d.c_in : 0));
+  float* const gy_scratch = x_scratch + x_floats;
+  float* const partial = gy_scratch + y_floats;
+  const float* const gy = form_all(exec, passes, call.gy, d, gy_scratch);
+  if (call.gw) {
+    const float* const x = read_all(exec, passes, call.in, d, x_scratch);
+    parallel_for(exec, ceil_div(d.c_out, W), column_grain(d.rows * d.c_in * W), [&](i64 begin, i64 end, int) {
+      const i64 first = begin * W, count = std::min(end * W, d.c_out) - first;
+      add_outer(engine, gy + first, d.c_out, count, x, d.c_in, d.rows, call.gw + first * d.c_in, false);
+    });
+  }
+  if (!call.gx) return;
+  parallel_for(exec, ceil_div(d.c_in, W), column_grain(d.rows * d.c_out * W), [&](i64 begin, i64 end, int) {
+    const i64 col = begin * W, n = std::min(end * W, d.c_in) - col;
+    multiply(engine, gy, d.rows, d.c_out, call.w + col, call.w_row, n, call.gx + col, d.c_in,
+             call.residual ? call.residual + col : nullptr);
+  });
+  if (!slope) return;
+  parallel_for(exec, d.rows, kFormRows, [&](i64 begin, i64 end, int) {
+    float* const sums = partial + begin / kFormRows * 2 * d.c_in;
+    float* const gx = call.gx + begin * d.c_in;
+    passes.slope({.c = d.c_in,
+                  .g = gx,
+                  .g_at = rows_by(d.c_in),
+                  .x = call.in.x + begin * d.c_in,
+                  .mean = call.in.mean,
+                  .scale = call.in.scale,
+                  .beta = call.in.beta,
+                  .act = call.in.act,
+                  .gate = nullptr,
+                  .shift = nullptr,
+                  .shift_factor = 1,
+                  .dz = gx,
+                  .sum = sums,
+                  .sum_with_d = sums + d.c_in},
+                 end - begin);
+  });
+  finish_sums(exec, d.rows, d.c_in, chunks, partial, call.in.scale, call.out);
 }
 
 }  // namespace
@@ -84,13 +215,12 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
     return;
   const TileEngine& engine = tile_engine(exec.target());
   const NormedPasses& passes = normed_passes(exec.target());
+  if (few_rows(d)) return forward_by_columns(exec, engine, passes, call);
   const i64 unit = unit_rows(d), units = ceil_div(d.rows, unit);
-  const i64 packed_size = round_up(packed_floats(engine, d.c_out, d.c_in), 16);
-  float* const packed =
-      exec.shared_scratch(packed_size + round_up(d.c_in * d.c_out, 16) + units * 2 * d.c_out);
-  float* const turned = packed + packed_size;
-  float* const partial = turned + round_up(d.c_in * d.c_out, 16);
-  pack_forward(engine, passes, call, turned, packed);
+  const i64 size = round_up(d.c_in * d.c_out, 16);
+  float* const turned = exec.shared_scratch(size + units * 2 * d.c_out);
+  float* const partial = turned + size;
+  turn_weights(exec, passes, call, turned);
 
   parallel_for(exec, units, 1, [&](i64 begin, i64 end, int worker) {
     float* const scratch = exec.worker_scratch(worker, unit * d.c_in);
@@ -109,16 +239,17 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
                   .a_seg = &start,
                   .segs = 1,
                   .seg_k = d.c_in,
-                  .packed = true,
-                  .b = packed,
+                  .packed = false,
+                  .b = turned,
                   .b_seg = &start,
-                  .b_k = 0,
+                  .b_k = d.c_out,
                   .c = y,
                   .c_off = c_off,
                   .accumulate = false,
                   .bias = nullptr,
                   .residual = nullptr,
                   .act = Act::none});
+      if (!call.out.gamma) continue;
       float* const sums = partial + u * 2 * d.c_out;
       passes.store_statistics({.c = d.c_out,
                                .tile = y,
@@ -130,18 +261,14 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
                               rows);
     }
   });
-  finish_statistics(exec, d.rows, d.c_out, unit, call.y, partial, call.out);
+  if (call.out.gamma) finish_statistics(exec, d.rows, d.c_out, unit, call.y, partial, call.out);
 }
 
-void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call) {
+void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseGradCall& call) {
   const NormedDims& d = call.dims;
-  if (!note(exec,
-            normed_row(exec.target(), "normed_pointwise_grad/any/portable", "normed_pointwise_grad/any/avx2",
-                       "normed_pointwise_grad/any/avx512"),
-            normed_pointwise_grad_cost(d)))
-    return;
-  const TileEngine& engine = tile_engine(exec.target());
-  const NormedPasses& passes = normed_passes(exec.target());
+  const TileEngine& engine = tile_engine(target);
+  const NormedPasses& passes = normed_passes(target);
+  if (few_rows(d)) return gradients_by_columns(exec, engine, passes, call);
   const i64 unit = unit_rows(d), units = ceil_div(d.rows, unit);
   // The wider side belongs on the vectors: gw is then summed as [c_in][c_out].
   const bool turned = d.c_out > d.c_in;
@@ -149,42 +276,33 @@ void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call) {
   const i64 size = round_up(d.c_in * d.c_out, 16);
   // Parts have their own sums of gw; fewer where gw is large beside the units.
   const i64 parts = std::min<i64>(units, size > (i64{1} << 15) ? 8 : 16);
-  const i64 packed_size = call.gx ? round_up(packed_floats(engine, d.c_in, d.c_out), 16) : 0;
-  float* const sums = exec.shared_scratch(parts * size + packed_size + (slope ? units * 2 * d.c_in : 0));
-  float* const packed = sums + parts * size;
-  float* const partial = packed + packed_size;
+  float* const sums = exec.shared_scratch(parts * size + (slope ? units * 2 * d.c_in : 0));
+  float* const partial = sums + parts * size;
   const i64 start = 0;
-  if (call.gx)
-    engine.pack({.n = d.c_in,
-                 .b_col = 1,
-                 .b_k = call.w_row,
-                 .b_seg = &start,
-                 .segs = 1,
-                 .seg_k = d.c_out,
-                 .b = call.w,
-                 .packed = packed});
-
   parallel_for(exec, parts, 1, [&](i64 begin, i64 end, int worker) {
     const i64 y_floats = round_up(unit * d.c_out, 16) + 80, x_floats = round_up(unit * d.c_in, 16) + 80;
-    float* const gy = exec.worker_scratch(worker, y_floats + 2 * x_floats);
-    float *const x_scratch = gy + y_floats, *const g_scratch = x_scratch + x_floats;
+    float* const gy_scratch = exec.worker_scratch(worker, y_floats + 2 * x_floats);
+    float *const x_scratch = gy_scratch + y_floats, *const g_scratch = x_scratch + x_floats;
     const float* a[kMostRows];
     i64 c_off[kMostRows];
-    rows_of(gy, d.c_out, unit, a);
     places(d.c_in, unit, c_off);
     for (i64 part = begin; part < end; ++part) {
       const i64 first = units * part / parts, last = units * (part + 1) / parts;
       for (i64 u = first; u < last; ++u) {
         const i64 row = u * unit, rows = std::min(unit, d.rows - row);
-        passes.form(form_of(call.gy, d.c_out, row, gy, rows_by(d.c_out)), rows);
+        const float* gy = call.gy.dz + row * d.c_out;
+        if (call.gy.y) {
+          passes.form(form_of(call.gy, d.c_out, row, gy_scratch, rows_by(d.c_out)), rows);
+          gy = gy_scratch;
+        }
         const float* const x = read_tile(passes, call.in, d.c_in, d.hw, row, rows, x_scratch);
         float* const sum = sums + part * size;
-        if (turned)
-          add_outer(engine, x, d.c_in, gy, d.c_out, rows, sum, u != first);
-        else
-          add_outer(engine, gy, d.c_out, x, d.c_in, rows, sum, u != first);
+        if (call.gw)
+          turned ? add_outer(engine, x, d.c_in, d.c_in, gy, d.c_out, rows, sum, u != first)
+                 : add_outer(engine, gy, d.c_out, d.c_out, x, d.c_in, rows, sum, u != first);
         if (!call.gx) continue;
         float* const gx = call.gx + row * d.c_in;
+        rows_of(gy, d.c_out, rows, a);
         engine.run({.m = rows,
                     .n = d.c_in,
                     .a = a,
@@ -192,10 +310,10 @@ void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call) {
                     .a_seg = &start,
                     .segs = 1,
                     .seg_k = d.c_out,
-                    .packed = true,
-                    .b = packed,
+                    .packed = false,
+                    .b = call.w,
                     .b_seg = &start,
-                    .b_k = 0,
+                    .b_k = call.w_row,
                     .c = slope ? g_scratch : gx,
                     .c_off = c_off,
                     .accumulate = false,
@@ -224,15 +342,24 @@ void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call) {
   });
   const i64 rows = turned ? d.c_in : d.c_out, cols = turned ? d.c_out : d.c_in;
   const i64 grain = round_up(std::max<i64>(1, (i64{1} << 14) / cols), 16);
-  parallel_for(exec, rows, grain, [&](i64 begin, i64 end, int) {
-    float* const total = sums + begin * cols;
-    for (i64 part = 1; part < parts; ++part) engine.add(total, total + part * size, (end - begin) * cols);
-    if (turned)
-      passes.transpose(total, cols, end - begin, cols, call.gw + begin, d.c_in);
-    else
-      std::copy(total, total + (end - begin) * cols, call.gw + begin * cols);
-  });
+  if (call.gw)
+    parallel_for(exec, rows, grain, [&](i64 begin, i64 end, int) {
+      float* const total = sums + begin * cols;
+      for (i64 part = 1; part < parts; ++part) engine.add(total, total + part * size, (end - begin) * cols);
+      if (turned)
+        passes.transpose(total, cols, end - begin, cols, call.gw + begin, d.c_in);
+      else
+        std::copy(total, total + (end - begin) * cols, call.gw + begin * cols);
+    });
   if (slope) finish_sums(exec, d.rows, d.c_in, units, partial, call.in.scale, call.out);
+}
+
+void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call) {
+  if (note(exec,
+           normed_row(exec.target(), "normed_pointwise_grad/any/portable", "normed_pointwise_grad/any/avx2",
+                      "normed_pointwise_grad/any/avx512"),
+           normed_pointwise_grad_cost(call.dims)))
+    run_normed_pointwise_grad(exec, exec.target(), call);
 }
 
 }  // namespace offramp::kernels
