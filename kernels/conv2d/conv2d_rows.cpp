@@ -1,8 +1,11 @@
 #include "kernels/conv2d/conv2d_rows.h"
 
+#include <algorithm>
+
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/window.h"
 #include "kernels/gemm/gemm_rows.h"
+#include "kernels/parallel.h"
 
 namespace offramp::kernels {
 namespace {
@@ -47,6 +50,22 @@ void conv2d_pointwise(Exec& exec, const Conv2dCall& call, const TileEngine& engi
               .c = call.y,
               .c_row = d.c_out},
              engine);
+}
+
+void conv2d_stem(Exec& exec, const Conv2dCall& call, const TileEngine& engine, StemRun& run) {
+  const Conv2dDims& d = call.dims;
+  const float* packed = call.packed;
+  if (!packed) {
+    const i64 floats = round_up(conv2d_packed_floats(d, engine), 16);
+    float* const scratch = exec.shared_scratch(floats + offset_floats(d.kernel * d.kernel));
+    conv2d_pack(d, engine, call.w, reinterpret_cast<i64*>(scratch + floats), scratch);
+    packed = scratch;
+  }
+  constexpr i64 kThreadMacs = i64{1} << 20;  // worth a visit to another thread
+  const i64 grain = std::max<i64>(1, kThreadMacs / (call.out_w * d.c_out * 27));
+  parallel_for(exec, d.n * call.out_h, grain, [&](i64 begin, i64 end, int worker) {
+    run(call, packed, exec.worker_scratch(worker, 3 * (d.w + 2 * d.pad) * 3), begin, end);
+  });
 }
 
 void conv2d_indirect(Exec& exec, const Conv2dCall& call, const TileEngine& engine) {

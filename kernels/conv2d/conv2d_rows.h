@@ -1,5 +1,5 @@
-// The rows of the two conv2d tables; for conv2d_table.cpp only. All vector work happens in the tile engine of
-// gemm, so the family has no files per target of its own.
+// The rows of the two conv2d tables; for conv2d_table.cpp and the files per target. But for the stem all
+// vector work happens in the tile engine of gemm.
 #pragma once
 #include "kernels/conv2d/conv2d_call.h"
 #include "kernels/exec.h"
@@ -15,6 +15,11 @@ void conv2d_pack(const Conv2dDims& dims, const TileEngine& engine, WeightView w,
 void conv2d_pointwise(Exec& exec, const Conv2dCall& call, const TileEngine& engine);
 // Any convolution, as indirect products over windows (window.h).
 void conv2d_indirect(Exec& exec, const Conv2dCall& call, const TileEngine& engine);
+// 3x3 over three channels (stem.inc): `run` does output rows [begin, end) of all images, with `lines` as
+// scratch.
+using StemRun = void(const Conv2dCall& call, const float* packed, float* lines, i64 begin, i64 end);
+StemRun conv2d_stem_avx2, conv2d_stem_avx512;
+void conv2d_stem(Exec& exec, const Conv2dCall& call, const TileEngine& engine, StemRun& run);
 // Any gradient. gx is an indirect product of gy with the taps turned around, one per residue of the position
 // modulo the stride. gw sums over units of pixels; parts of units have their own sums, added in order.
 void conv2d_grad_indirect(Exec& exec, const Conv2dGradCall& call, const TileEngine& engine);

@@ -18,6 +18,13 @@ namespace {
 bool any(const Conv2dDims&) { return true; }
 bool pointwise(const Conv2dDims& d) { return d.kernel == 1 && d.stride == 1 && d.pad == 0 && d.groups == 1; }
 
+// What stem.inc is instantiated for.
+template <i64 most_channels>
+bool stem(const Conv2dDims& d) {
+  return d.kernel == 3 && d.c_in == 3 && d.groups == 1 && d.stride <= 2 && d.pad <= 1 &&
+         d.c_out <= most_channels;
+}
+
 template <Target target>
 void run_pointwise(Exec& exec, const Conv2dCall& call) {
   conv2d_pointwise(exec, call, tile_engine(target));
@@ -25,6 +32,10 @@ void run_pointwise(Exec& exec, const Conv2dCall& call) {
 template <Target target>
 void run_indirect(Exec& exec, const Conv2dCall& call) {
   conv2d_indirect(exec, call, tile_engine(target));
+}
+template <Target target, StemRun& run>
+void run_stem(Exec& exec, const Conv2dCall& call) {
+  conv2d_stem(exec, call, tile_engine(target), run);
 }
 template <Target target>
 void run_grad(Exec& exec, const Conv2dGradCall& call) {
@@ -49,8 +60,10 @@ void run_grad_pointwise(Exec& exec, const Conv2dGradCall& call) {
 constexpr auto kKernels = std::to_array<Conv2dKernel>({
 #if defined(__x86_64__)
   {"conv2d/1x1/avx512", Target::avx512, pointwise, run_pointwise<Target::avx512>},
+      {"conv2d/stem/avx512", Target::avx512, stem<48>, run_stem<Target::avx512, conv2d_stem_avx512>},
       {"conv2d/indirect/avx512", Target::avx512, any, run_indirect<Target::avx512>},
       {"conv2d/1x1/avx2", Target::avx2, pointwise, run_pointwise<Target::avx2>},
+      {"conv2d/stem/avx2", Target::avx2, stem<24>, run_stem<Target::avx2, conv2d_stem_avx2>},
       {"conv2d/indirect/avx2", Target::avx2, any, run_indirect<Target::avx2>},
 #endif
       {"conv2d/1x1/portable", Target::portable, pointwise, run_pointwise<Target::portable>},

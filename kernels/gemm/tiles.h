@@ -8,9 +8,9 @@
 
 namespace offramp::kernels {
 
-// For i < m, j < n:  sum = accumulate ? c[i][j] : 0, then in this order for s < segs, p < seg_k
+// For i < m, j < n:  sum = bias[j] + (accumulate ? c[i][j] : 0), then in this order for s < segs, p < seg_k
 //   sum = fma(a[i][a_seg[s] + p * a_k], b[s][p][j], sum),
-// and c[i][j] = act(sum + bias[j] + residual[i][j]) with c[i] = c + c_off[i], residual likewise.
+// and c[i][j] = act(sum + residual[i][j]) with c[i] = c + c_off[i], residual likewise.
 // An element's bits depend on nothing but its own operands.
 struct TileCall {
   i64 m, n;
