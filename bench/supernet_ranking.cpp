@@ -93,8 +93,9 @@ class Ledger {
 };
 
 bool parse(cli::Console& console, const cli::Words& words, Options& o) {
-  o.config.train.samples = 12000;
-  o.config.tune.samples = 4000;
+  // As the demo trains its supernet: a few epochs, so no augmentation and large steps.
+  o.config.train.augment = false;
+  o.config.supernet.lr = o.config.train.lr = 0.2;
   std::vector<std::string> sets;
   cli::Args args(
       console, "supernet_ranking",
@@ -106,8 +107,8 @@ bool parse(cli::Console& console, const cli::Words& words, Options& o) {
       .option("--genotypes N", o.genotypes, "random genotypes (default 24)", 2, 10000)
       .option("--epochs E", o.epochs, "epochs from scratch, and of the supernet (default 3)", 1, 10000)
       .option("--supernet-epochs E", o.supernet_epochs, "epochs of the supernet, if not the same", 1, 10000)
-      .option("--train-samples N", o.config.train.samples, "training images (default 12k; 0: all)")
-      .option("--tune-samples N", o.config.tune.samples, "images both are scored on (default 4k)", 1)
+      .option("--train-samples N", o.config.train.samples, "training images (default 0: all)")
+      .option("--tune-samples N", o.config.tune.samples, "images both are scored on (default 0: all)")
       .option("--batch N", o.config.train.batch, "images of a step (default 128)", 1, 65536)
       .repeated("--set K=V", sets, "one configuration key, e.g. train.augment=false")
       .option("--out DIR", o.out, "keep what is done here; the same command goes on after an interruption")
