@@ -7,6 +7,7 @@
 #include "autograd/ops/linear.h"
 #include "autograd/ops/loss.h"
 #include "autograd/ops/pool.h"
+#include "autograd/ops/regression_loss.h"
 #include "autograd/ops/resize.h"
 #include "autograd/ops/shape.h"
 #include "autograd/ops/softmax.h"

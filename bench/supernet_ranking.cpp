@@ -8,13 +8,13 @@
 #include <set>
 
 #include "bench/bench_main.h"
-#include "bench/kendall.h"
 #include "data/catalog.h"
 #include "kernels/timing.h"
 #include "nas/cli/args.h"
 #include "nas/cli/data_dirs.h"
 #include "nas/search/candidate_evaluator.h"
 #include "nas/seeds.h"
+#include "nas/surrogate/kendall.h"
 #include "nn/record.h"
 #include "tensor/file.h"
 #include "tensor/safetensors.h"

@@ -1,11 +1,11 @@
-// The rank statistic that bench/supernet_ranking prints.
-#include "bench/kendall.h"
+// The rank statistic by which surrogates are judged.
+#include "nas/surrogate/kendall.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-namespace offramp::bench {
+namespace offramp::nas {
 namespace {
 
 using V = std::vector<double>;
@@ -28,4 +28,4 @@ TEST(Kendall, CountsTiesAsTauBDoes) {
 }
 
 }  // namespace
-}  // namespace offramp::bench
+}  // namespace offramp::nas

@@ -6,7 +6,7 @@
 
 #include "kernels/types.h"
 
-namespace offramp::bench {
+namespace offramp::nas {
 
 struct Agreement {
   i64 agree = 0, disagree = 0;  // pairs ordered alike, and the other way round
@@ -34,4 +34,4 @@ inline Agreement rank_agreement(std::span<const double> a, std::span<const doubl
   return result;
 }
 
-}  // namespace offramp::bench
+}  // namespace offramp::nas
