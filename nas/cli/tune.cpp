@@ -12,7 +12,7 @@ namespace offramp::cli {
 void run_tune(Console& console, const Words& words) {
   std::string path, data, out, confidence, dir, device = "cpu";
   std::optional<i64> target;
-  bool curve = false;
+  bool curve = false, sweep = false;
   double tolerance = -1;  // not given
   int threads = 0;
   Args args(console, "tune", "choose exit thresholds of a model on its tune split",
@@ -22,6 +22,8 @@ void run_tune(Console& console, const Words& words) {
       .option("--data D", data, "data set, default: the one it was trained on")
       .option("--target-macs X", target, "best accuracy at X average MACs per image")
       .flag("--curve", curve, "print the whole accuracy-cost curve (it is stored in the model either way)")
+      .flag("--sweep", sweep,
+            "print 39 share-based threshold vectors (exit k is left by a share of q^k) as well")
       .choice("--confidence C", confidence, {"margin", "max_probability", "entropy"},
               "default: the model's own")
       .option("--tolerance T", tolerance,
@@ -54,6 +56,8 @@ void run_tune(Console& console, const Words& words) {
   nn::save_model(out.empty() ? path : out, model);
 
   const double n = double(scored.table.samples);
+  std::vector<nas::CurvePoint> swept;
+  if (sweep) swept = nas::share_sweep(scored.table, scored.costs);
   if (console.options.json) {
     nlohmann::ordered_json json{{"model", out.empty() ? path : out},
                                 {"samples", scored.table.samples},
@@ -68,6 +72,14 @@ void run_tune(Console& console, const Words& words) {
                           {"avg_macs", double(p.total_macs) / n}});
       json["curve"] = points;
     }
+    if (sweep) {
+      nlohmann::ordered_json points = nlohmann::ordered_json::array();
+      for (const nas::CurvePoint& p : swept)
+        points.push_back({{"thresholds", to_json(p.thresholds)},
+                          {"accuracy", double(p.correct) / n},
+                          {"avg_macs", double(p.total_macs) / n}});
+      json["sweep"] = points;
+    }
     return console.print_json(json);
   }
   std::vector<std::vector<std::string>> rows{{"average MACs", "accuracy", "thresholds"}};
@@ -75,6 +87,9 @@ void run_tune(Console& console, const Words& words) {
     for (const nn::CurvePoint& p : model.curve)
       rows.push_back({format_count(i64(double(p.total_macs) / n)), format_percent(p.accuracy),
                       to_json(p.thresholds).dump()});
+  for (const nas::CurvePoint& p : swept)
+    rows.push_back({format_count(i64(double(p.total_macs) / n)), format_percent(double(p.correct) / n),
+                    to_json(p.thresholds).dump() + " share"});
   rows.push_back({format_count(i64(scored.average_macs())), format_percent(scored.accuracy()),
                   to_json(model.thresholds).dump() + " <- chosen"});
   console.print(table(rows));

@@ -29,6 +29,12 @@ const CurvePoint& curve_knee(std::span<const CurvePoint> curve);
 // but with a target `tolerance` is not used.
 CurvePoint coordinate_search(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options = {});
 
+// The budgeted-batch protocol: for q = 0.05, 0.10, ... 1.95 the thresholds at which exit k is left by a share
+// of the samples proportional to q^k (the surest of those that came so far; as near as ties and rounding
+// allow). 39 points in the order of q, not filtered: later ones cost more, not always for more accuracy.
+// Source: Huang et al. 2018 (MSDNet).
+std::vector<CurvePoint> share_sweep(const ExitTable& table, const ExitCosts& costs);
+
 // The published tuner: every combination of {0.1, 0.2, off} except all off, score = accuracy [%] minus
 // 0.1 x |average MACs - target| / target [%], two-sided. Early exits whose bit in `enabled` is false stay
 // off. Ties: fewer MACs, then larger thresholds. Throws Error when no early exit is enabled, or target_macs

@@ -151,11 +151,12 @@ TEST(ModelVerbs, ATrainedNetworkSpendsMoreOnHardImages) {
   const Json cheap = offramp_run("eval --model " + model + " --split tune --json" + at).json();
   check_eval(cheap, 1000);
   EXPECT_LE(double(cheap["avg_macs"]), double(target));
-  const Ran tuned =
-      offramp_run("tune --model " + model + at + " --curve --json --out " + dir / "tuned.safetensors");
+  const Ran tuned = offramp_run("tune --model " + model + at + " --curve --sweep --json --out " +
+                                dir / "tuned.safetensors");
   ASSERT_EQ(tuned.code, 0) << tuned.err;
   expect_keys(tuned.json(),
-              {"schema_version", "model", "samples", "accuracy", "avg_macs", "thresholds", "curve"});
+              {"schema_version", "model", "samples", "accuracy", "avg_macs", "thresholds", "curve", "sweep"});
+  EXPECT_EQ(tuned.json()["sweep"].size(), 39u);
   EXPECT_LE(double(tuned.json()["avg_macs"]), double(target));
   const Json after = offramp_run("eval --split tune --json --model " + dir / "tuned.safetensors").json();
   EXPECT_EQ(after["thresholds"], tuned.json()["thresholds"]);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "nas/thresholds/grid.h"
 #include "nas/thresholds/policy.h"
@@ -268,6 +269,28 @@ TEST(Curve, FourExitsOfFiveThousandSamplesInTime) {
   RecordProperty("seconds", std::to_string(seconds.count()));
   EXPECT_GT(curve.size(), 100u);
   EXPECT_LT(seconds.count(), 10);
+}
+
+TEST(ShareSweep, RealisesTheSharesItIsNamedAfter) {
+  const ExitTable table = random_table(5, 997, 4);  // distinct confidences
+  const ExitCosts costs = random_costs(5, 4);
+  const std::vector<CurvePoint> points = share_sweep(table, costs);
+  ASSERT_EQ(points.size(), 39u);
+  for (int p = 1; p <= 39; ++p) {
+    const double q = p / 20.0, sum = 1 + q + q * q + q * q * q;
+    const PolicyResult result = apply_policy(table, costs, points[std::size_t(p - 1)].thresholds);
+    EXPECT_EQ(points[std::size_t(p - 1)].correct, result.correct);
+    EXPECT_EQ(points[std::size_t(p - 1)].total_macs, result.total_macs);
+    for (int e = 0; e < 4; ++e)
+      EXPECT_NEAR(double(result.left[std::size_t(e)]), 997 * std::pow(q, e) / sum, e < 3 ? 0.5001 : 1.6)
+          << "q " << q << ", exit " << e;
+    if (p > 1) {
+      EXPECT_GE(result.total_macs, points[std::size_t(p - 2)].total_macs);
+    }
+  }
+  const ExitTable tied = random_table(5, 200, 3, 4);  // equal confidences leave together
+  for (const CurvePoint& point : share_sweep(tied, random_costs(5, 3)))
+    EXPECT_EQ(point.correct, apply_policy(tied, random_costs(5, 3), point.thresholds).correct);
 }
 
 }  // namespace
