@@ -26,4 +26,17 @@ Timing measure(const std::function<void()>& body, const TimingOptions& options) 
           .runs = i64(us.size())};
 }
 
+double clock_overhead_us() {
+  static const double overhead = [] {
+    constexpr size_t kReadings = 2001;
+    std::vector<double> seconds(kReadings);
+    for (double& s : seconds) s = now_seconds();
+    for (size_t i = 0; i + 1 < kReadings; ++i) seconds[i] = seconds[i + 1] - seconds[i];
+    seconds.pop_back();
+    std::nth_element(seconds.begin(), seconds.begin() + kReadings / 2, seconds.end());
+    return seconds[kReadings / 2] * 1e6;
+  }();
+  return overhead;
+}
+
 }  // namespace offramp

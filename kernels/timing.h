@@ -22,4 +22,7 @@ Timing measure(const std::function<void()>& body, const TimingOptions& options =
 // Seconds of a monotonic clock, for progress and rates.
 double now_seconds();
 
+// What one reading of that clock costs: the median step between readings made back to back, in microseconds.
+double clock_overhead_us();
+
 }  // namespace offramp

@@ -52,6 +52,7 @@ std::string overview();
 void run_compare(Console& console, const Words& words);
 void run_data(Console& console, const Words& words);
 void run_eval(Console& console, const Words& words);
+void run_measure(Console& console, const Words& words);
 void run_op(Console& console, const Words& words);
 void run_predict(Console& console, const Words& words);
 void run_profile(Console& console, const Words& words);

@@ -20,7 +20,7 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"predict", "classify images", run_predict},
     {"profile", "time every kernel call of a model", run_profile},
     {"op", "run one operator, forward and gradients, on .npy arrays", run_op},
-    {"measure", "build this machine's latency table", nullptr},
+    {"measure", "build this machine's latency table", run_measure},
     {"bench", "kernel micro-benchmarks", nullptr},
     {"export", "write a model in other formats", nullptr},
     {"report", "an HTML file about a run", run_report},

@@ -285,23 +285,10 @@ std::vector<PlanRunner::StepTime> PlanRunner::time_steps(Exec& exec, i64 last_st
   }
 
   std::vector<std::vector<double>> samples(times.size());
-  Clock clock;
+  std::vector<double> us(times.size());
   for (i64 run = 0; run < runs; ++run) {
-    size_t first = 0;
-    for (const Part* part : parts) {
-      clock.seconds.assign(size_t(threads_), std::vector<double>(part->steps.size(), 0.0));
-      this->run(exec, *part, n, &clock);
-      for (const Segment& segment : part->segments) {
-        const i64 groups = group_count(n, segment.group);
-        const int sharing = groups > 1 ? int(std::min<i64>(std::min(threads_, exec.threads()), groups)) : 1;
-        for (size_t i = segment.first; i < segment.end; ++i) {
-          double sum = 0;
-          for (const auto& worker : clock.seconds) sum += worker[i];
-          samples[first + i].push_back(sum / sharing * 1e6);
-        }
-      }
-      first += part->steps.size();
-    }
+    time_pass(exec, last_stage, n, us);
+    for (size_t i = 0; i < us.size(); ++i) samples[i].push_back(us[i]);
   }
   for (size_t i = 0; i < times.size(); ++i) {
     std::vector<double>& t = samples[i];
@@ -309,6 +296,27 @@ std::vector<PlanRunner::StepTime> PlanRunner::time_steps(Exec& exec, i64 last_st
     times[i].us = t[t.size() / 2];
   }
   return times;
+}
+
+void PlanRunner::time_pass(Exec& exec, i64 last_stage, i64 n, std::span<double> us) {
+  const double overhead = clock_overhead_us();
+  Clock clock;
+  size_t first = 0;
+  for (i64 s = 0; s <= last_stage; ++s)
+    for (const Part* part : {&bodies_[size_t(s)], &heads_[size_t(s)]}) {
+      clock.seconds.assign(size_t(threads_), std::vector<double>(part->steps.size(), 0.0));
+      run(exec, *part, n, &clock);
+      for (const Segment& segment : part->segments) {
+        const i64 groups = group_count(n, segment.group);
+        const int sharing = groups > 1 ? int(std::min<i64>(std::min(threads_, exec.threads()), groups)) : 1;
+        for (size_t i = segment.first; i < segment.end; ++i) {
+          double sum = 0;
+          for (const auto& worker : clock.seconds) sum += worker[i];
+          us[first + i] = std::max(sum * 1e6 - double(groups) * overhead, 0.0) / sharing;
+        }
+      }
+      first += part->steps.size();
+    }
 }
 
 void PlanRunner::compact(i64 stage, std::span<const i64> keep) {

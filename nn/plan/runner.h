@@ -39,6 +39,8 @@ class PlanRunner {
     double us;                // all calls, divided by the threads that shared them
   };
   std::vector<StepTime> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs);
+  // One such pass: microseconds of every step, without the clock's own.
+  void time_pass(Exec& exec, i64 last_stage, i64 n, std::span<double> us);
 
   i64 weight_bytes() const { return i64(weights_.bytes()); }
   i64 arena_bytes() const { return i64(arena_.bytes()); }

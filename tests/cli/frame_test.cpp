@@ -24,13 +24,13 @@ TEST(Frame, WrongUse) {
   expect_failure("space sample small -n -3", 2, "outside");
   expect_failure("space sample small -n 99999999999999999999", 2, "range");
   expect_failure("op relu --device cuda --out-dir /nowhere", 2, "no CUDA");
-  expect_failure("measure", 2, "not in this build");
+  expect_failure("export", 2, "not in this build");
 }
 
 TEST(Frame, HelpFitsAScreenAndShowsExamplesFirst) {
   for (const std::string words :
        {"--help", "version --help", "space --help", "space list --help", "space show --help",
-        "space count --help", "space sample --help", "space check --help", "op --help", "data --help",
+        "space count --help", "measure --help", "space sample --help", "space check --help", "op --help", "data --help",
         "data list --help", "data info -h", "data verify --help"}) {
     const Ran ran = offramp_run(words);
     EXPECT_EQ(ran.code, 0) << words << ran.err;
