@@ -12,6 +12,7 @@ namespace offramp::nas {
 struct Scored {
   std::vector<double> objectives;  // minimised; as many for every candidate of a search
   double violation = 0;            // 0: feasible; else by how much constraints are missed, in any one unit
+  std::vector<double> learned;     // what surrogates are to learn instead of the objectives; may be empty
   friend bool operator==(const Scored&, const Scored&) = default;
 };
 struct Failed {
@@ -23,9 +24,10 @@ using Outcome = std::variant<Scored, Failed>;
 struct Proposal {
   i64 id = 0;  // order of proposal, from 0
   i64 generation = 0;
-  Genotype genotype;         // canonical
-  std::string origin;        // seed, random, variation
-  std::vector<i64> parents;  // ids
+  Genotype genotype;              // canonical
+  std::string origin;             // seed, random, variation, surrogate
+  std::vector<i64> parents;       // ids
+  std::vector<double> predicted;  // by a surrogate, before the evaluation: of what it learns; may be empty
   friend bool operator==(const Proposal&, const Proposal&) = default;
 };
 

@@ -48,6 +48,26 @@ std::vector<Proposal> Sampler::ask(i64 limit) {
   return pending_;
 }
 
+void Sampler::replay(std::vector<Proposal> proposals) {
+  if (!pending_.empty()) throw Error("sampler: replayed before the last proposals were told");
+  if (proposals.empty() || i64(proposals.size()) > generation_size(generation_))
+    throw Error("sampler: generation " + std::to_string(generation_) + " replayed with " +
+                std::to_string(proposals.size()) + " proposals; wanted 1 to " +
+                std::to_string(generation_size(generation_)));
+  std::map<Genotype, i64> known = known_;
+  for (std::size_t i = 0; i < proposals.size(); ++i) {
+    const Proposal& p = proposals[i];
+    require_genotype(space_, p.genotype);
+    const bool continues = p.id == i64(candidates_.size() + i) && p.generation == generation_ &&
+                           space_.canonical_of(p.genotype) == p.genotype && space_.is_valid(p.genotype);
+    if (!continues || !known.emplace(p.genotype, p.id).second)
+      throw Error("sampler: candidate " + std::to_string(p.id) + " does not continue this search");
+  }
+  known_ = std::move(known);
+  pending_ = std::move(proposals);
+  ++generation_;
+}
+
 void Sampler::tell(std::span<const Evaluation> evaluations) {
   const i64 first = i64(candidates_.size());
   if (evaluations.size() != pending_.size())

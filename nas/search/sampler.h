@@ -20,6 +20,11 @@ class Sampler {
   // when the previous generation has not been told.
   std::vector<Proposal> ask(i64 limit);
 
+  // Instead of ask(): the next generation as an earlier run of the same search proposed it, `proposals` in
+  // order and whole. Leads to the same state without the work of finding them. Throws Error when ids,
+  // generation or genotypes do not continue this search.
+  void replay(std::vector<Proposal> proposals);
+
   // One evaluation for each of the last proposals, in any order. Scores that are not finite become failures.
   // Throws Error when ids or the number of objectives do not match.
   void tell(std::span<const Evaluation> evaluations);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <set>
 
 #include "kernels/error.h"
@@ -12,34 +11,10 @@
 #include "nas/search/front.h"
 #include "nas/search/hypervolume.h"
 #include "nas/search/random_search.h"
+#include "tests/nas/search/search_support.h"
 
 namespace offramp::nas {
 namespace {
-
-using Evaluate = std::function<Outcome(const Genotype&)>;
-
-void search(Sampler& sampler, const Evaluate& evaluate, i64 evaluations, bool backwards = false) {
-  while (i64(sampler.candidates().size()) < evaluations) {
-    const std::vector<Proposal> proposals = sampler.ask(evaluations - i64(sampler.candidates().size()));
-    if (proposals.empty()) return;
-    std::vector<Evaluation> told;
-    for (const Proposal& p : proposals) told.push_back({p.id, evaluate(p.genotype)});
-    if (backwards) std::reverse(told.begin(), told.end());
-    sampler.tell(told);
-  }
-}
-
-Front front_of(const Sampler& sampler) {
-  Front front;
-  for (const Candidate& c : sampler.candidates()) front.insert(c.proposal.id, c.outcome);
-  return front;
-}
-
-std::vector<Proposal> proposals_of(const Sampler& sampler) {
-  std::vector<Proposal> all;
-  for (const Candidate& c : sampler.candidates()) all.push_back(c.proposal);
-  return all;
-}
 
 // Leading ones against trailing zeros (Laumanns et al. 2004): the front is the n + 1 strings 1..10..0.
 constexpr int kBits = 16;
