@@ -26,7 +26,8 @@ void conv2d_pack(const Conv2dDims& d, const TileEngine& engine, WeightView w, i6
                  .segs = taps,
                  .seg_k = group_in,
                  .b = w.data + g * group_out * w.to_next_out,
-                 .packed = packed + g * packed_floats(engine, group_out, taps * group_in)});
+                 .packed = packed + g * packed_floats(engine, group_out, taps * group_in),
+                 .pairs = is_pointwise(d)});
 }
 
 i64 conv2d_packed_floats(const Conv2dDims& d, const TileEngine& engine) {

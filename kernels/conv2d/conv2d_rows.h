@@ -12,6 +12,9 @@ i64 conv2d_packed_floats(const Conv2dDims& dims, const TileEngine& engine);
 void conv2d_pack(const Conv2dDims& dims, const TileEngine& engine, WeightView w, i64* offsets, float* packed);
 
 // 1x1, stride 1, no padding, one group: a gemm on x as it lies.
+constexpr bool is_pointwise(const Conv2dDims& d) {
+  return d.kernel == 1 && d.stride == 1 && d.pad == 0 && d.groups == 1;
+}
 void conv2d_pointwise(Exec& exec, const Conv2dCall& call, const TileEngine& engine);
 // Any convolution, as indirect products over windows (window.h).
 void conv2d_indirect(Exec& exec, const Conv2dCall& call, const TileEngine& engine);

@@ -16,7 +16,6 @@ namespace offramp::kernels {
 namespace {
 
 bool any(const Conv2dDims&) { return true; }
-bool pointwise(const Conv2dDims& d) { return d.kernel == 1 && d.stride == 1 && d.pad == 0 && d.groups == 1; }
 
 // What stem.inc is instantiated for.
 template <i64 most_channels>
@@ -59,21 +58,21 @@ void run_grad_pointwise(Exec& exec, const Conv2dGradCall& call) {
 
 constexpr auto kKernels = std::to_array<Conv2dKernel>({
 #if defined(__x86_64__)
-  {"conv2d/1x1/avx512", Target::avx512, pointwise, run_pointwise<Target::avx512>},
+  {"conv2d/1x1/avx512", Target::avx512, is_pointwise, run_pointwise<Target::avx512>},
       {"conv2d/stem/avx512", Target::avx512, stem<48>, run_stem<Target::avx512, conv2d_stem_avx512>},
       {"conv2d/indirect/avx512", Target::avx512, any, run_indirect<Target::avx512>},
-      {"conv2d/1x1/avx2", Target::avx2, pointwise, run_pointwise<Target::avx2>},
+      {"conv2d/1x1/avx2", Target::avx2, is_pointwise, run_pointwise<Target::avx2>},
       {"conv2d/stem/avx2", Target::avx2, stem<24>, run_stem<Target::avx2, conv2d_stem_avx2>},
       {"conv2d/indirect/avx2", Target::avx2, any, run_indirect<Target::avx2>},
 #endif
-      {"conv2d/1x1/portable", Target::portable, pointwise, run_pointwise<Target::portable>},
+      {"conv2d/1x1/portable", Target::portable, is_pointwise, run_pointwise<Target::portable>},
       {"conv2d/any/portable", Target::portable, any, run_indirect<Target::portable>},
 });
 
 constexpr auto kGradKernels = std::to_array<Conv2dGradKernel>({
 #if defined(__x86_64__)
-  {"conv2d_grad/1x1/avx512", Target::avx512, pointwise, run_grad_pointwise<Target::avx512>},
-      {"conv2d_grad/1x1/avx2", Target::avx2, pointwise, run_grad_pointwise<Target::avx2>},
+  {"conv2d_grad/1x1/avx512", Target::avx512, is_pointwise, run_grad_pointwise<Target::avx512>},
+      {"conv2d_grad/1x1/avx2", Target::avx2, is_pointwise, run_grad_pointwise<Target::avx2>},
       {"conv2d_grad/indirect/avx512", Target::avx512, any, run_grad<Target::avx512>},
       {"conv2d_grad/indirect/avx2", Target::avx2, any, run_grad<Target::avx2>},
 #endif

@@ -27,13 +27,16 @@ void gemm_pack(const GemmDims& d, const TileEngine& engine, const float* b, i64 
                .segs = 1,
                .seg_k = d.k,
                .b = b,
-               .packed = packed});
+               .packed = packed,
+               .pairs = true});
 }
 
 void gemm_tiles(Exec& exec, const GemmCall& call, const TileEngine& engine) {
   const GemmDims& d = call.dims;
   const float* packed = call.packed;
-  const bool as_it_lies = !packed && call.b_col == 1 && d.m < kFewRows;
+  const i64 last_columns = d.n % engine.width;
+  const bool paired = last_columns > 0 && 2 * last_columns <= engine.width;  // only a packed b can be
+  const bool as_it_lies = !packed && call.b_col == 1 && d.m < kFewRows && !paired;
   if (!packed && !as_it_lies) {
     float* scratch = exec.shared_scratch(packed_floats(engine, d.n, d.k));
     gemm_pack(d, engine, call.b, call.b_col, call.b_k, scratch);
@@ -71,6 +74,7 @@ void gemm_tiles(Exec& exec, const GemmCall& call, const TileEngine& engine) {
                   .segs = 1,
                   .seg_k = d.k,
                   .packed = !as_it_lies,
+                  .pairs = !as_it_lies,
                   .b = as_it_lies ? call.b + col : packed,
                   .b_seg = &start,
                   .b_k = call.b_k,

@@ -21,6 +21,7 @@ struct TileCall {
 
   // Packed (tile_pack's layout), or as it lies: b[s][p][j] = b[b_seg[s] + p * b_k + j].
   bool packed;
+  bool pairs = false;  // packed so
   const float* b;
   const i64* b_seg;  // as it lies only
   i64 b_k;
@@ -36,12 +37,16 @@ struct TileCall {
 // Packs b[s][p][j] = b[b_seg[s] + p * b_k + j * b_col] into panels [panel][s][p][width of the panel]; columns
 // are filled up with zeros to the vector width. Needs segs * seg_k * (n rounded up to the vector width)
 // floats.
+// pairs, where the last columns fill at most half a vector (else it changes nothing): those columns take two
+// values of p at once, b[p][j] and b[p + 1][j] side by side, after both rows of the panel's other columns.
+// Their sums over even and odd p are added at the end, then the bias. For one segment.
 struct TilePack {
   i64 n, b_col, b_k;
   const i64* b_seg;
   i64 segs, seg_k;
   const float* b;
   float* packed;
+  bool pairs = false;
 };
 
 struct TileEngine {

@@ -13,6 +13,10 @@ struct Vec {
 
   static Vec zero() { return {_mm256_setzero_ps()}; }
   static Vec broadcast(float s) { return {_mm256_set1_ps(s)}; }
+  static Vec broadcast_pair(const float* p) {
+    return {
+        _mm256_castsi256_ps(_mm256_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+  }
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec load_partial(const float* p, i64 n) { return {_mm256_maskload_ps(p, first(n))}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
@@ -39,6 +43,10 @@ struct Vec {
 [[maybe_unused]] inline Vec pow2(Vec a) {
   const __m256i n = _mm256_cvtps_epi32(a.v);
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23))};
+}
+[[maybe_unused]] inline Vec sum_pairs(Vec a) {
+  const __m256 sums = _mm256_add_ps(a.v, _mm256_movehdup_ps(a.v));
+  return {_mm256_permutevar8x32_ps(sums, _mm256_set_epi32(6, 4, 2, 0, 6, 4, 2, 0))};
 }
 [[maybe_unused]] inline float sum(Vec a) {
   __m128 q = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));

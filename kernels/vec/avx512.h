@@ -9,7 +9,8 @@
 //   alignment v.store(p) v.store_partial(p, n)
 //   + - * /   fma(a, b, c) = a*b + c   min(a, b) max(a, b): a NaN in b is passed on   sqrt
 //   select_less(a, b, x, y) = a < b ? x : y     sum(v) max_lane(v): over the lanes, in a fixed order
-//   round_even(v)  pow2(v) = 2^v for whole v in [-126, 127]
+//   broadcast_pair(p)   p[0] p[1] p[0] p[1] ...     sum_pairs(v)   v[0]+v[1], v[2]+v[3], ... in the lower
+//   half round_even(v)  pow2(v) = 2^v for whole v in [-126, 127]
 #pragma once
 #include <immintrin.h>
 
@@ -24,6 +25,10 @@ struct Vec {
 
   static Vec zero() { return {_mm512_setzero_ps()}; }
   static Vec broadcast(float s) { return {_mm512_set1_ps(s)}; }
+  static Vec broadcast_pair(const float* p) {
+    return {_mm512_castsi512_ps(
+        _mm512_maskz_broadcastq_epi64(__mmask8(-1), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+  }
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Vec load_partial(const float* p, i64 n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
@@ -50,6 +55,11 @@ struct Vec {
   const __m512i n = _mm512_maskz_cvtps_epi32(__mmask16(-1), a.v);
   return {_mm512_castsi512_ps(
       _mm512_maskz_slli_epi32(__mmask16(-1), _mm512_add_epi32(n, _mm512_set1_epi32(127)), 23))};
+}
+[[maybe_unused]] inline Vec sum_pairs(Vec a) {
+  const __m512 sums = _mm512_add_ps(a.v, _mm512_maskz_movehdup_ps(__mmask16(-1), a.v));
+  const __m512i even = _mm512_set_epi32(14, 12, 10, 8, 6, 4, 2, 0, 14, 12, 10, 8, 6, 4, 2, 0);
+  return {_mm512_maskz_permutexvar_ps(__mmask16(-1), even, sums)};
 }
 template <int I>
 inline __m256 half(Vec a) {

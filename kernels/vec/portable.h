@@ -17,6 +17,7 @@ struct Vec {
 
   static Vec zero() { return {Floats{}}; }
   static Vec broadcast(float s) { return {Floats{s, s, s, s}}; }
+  static Vec broadcast_pair(const float* p) { return {Floats{p[0], p[1], p[0], p[1]}}; }
   static Vec load(const float* p) {
     Vec r;
     memcpy(&r.v, p, sizeof r.v);
@@ -52,6 +53,10 @@ struct Vec {
 }
 [[maybe_unused]] inline Vec pow2(Vec a) {
   return {Vec::Floats((__builtin_convertvector(a.v, Vec::Ints) + 127) << 23)};
+}
+[[maybe_unused]] inline Vec sum_pairs(Vec a) {
+  const float low = a.v[0] + a.v[1], high = a.v[2] + a.v[3];
+  return {Vec::Floats{low, high, low, high}};
 }
 [[maybe_unused]] inline float sum(Vec a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 [[maybe_unused]] inline float max_lane(Vec a) {
