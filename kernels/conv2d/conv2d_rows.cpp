@@ -91,6 +91,7 @@ void conv2d_indirect(Exec& exec, const Conv2dCall& call, const TileEngine& engin
                       .groups = d.groups,
                       .n = d.c_out / d.groups,
                       .packed = call.packed ? call.packed : scratch,
+                      .pairs = is_pointwise(d),
                       .dst = call.y,
                       .to_next_image = call.out_h * call.out_w * d.c_out,
                       .to_next_row = call.out_w * d.c_out,

@@ -107,6 +107,7 @@ void run_window_product(Exec& exec, const TileEngine& engine, const WindowProduc
                     .segs = segs,
                     .seg_k = seg_k,
                     .packed = true,
+                    .pairs = p.pairs,
                     .b = p.packed + g * group_floats,
                     .b_seg = nullptr,
                     .b_k = 0,

@@ -57,6 +57,7 @@ struct WindowProduct {
   const float* source;
   i64 groups, n;        // n: output channels of one group
   const float* packed;  // per group: packed operand of n columns and taps_h * taps_w * c / groups rows
+  bool pairs = false;   // how it is packed, see TilePack
   float* dst;
   i64 to_next_image, to_next_row, to_next_pixel;  // in dst
   const float* bias;                              // [groups * n] or null
