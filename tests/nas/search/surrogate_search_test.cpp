@@ -1,0 +1,233 @@
+#include "nas/search/surrogate_search.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "bench/known_fronts.h"
+#include "kernels/error.h"
+#include "nas/search/exit_prediction.h"
+#include "nas/search/hypervolume.h"
+#include "nas/search/random_search.h"
+#include "tests/nas/search/search_support.h"
+
+namespace offramp::nas {
+namespace {
+
+double volume(const Sampler& sampler, const bench::KnownFront& problem) {
+  return hypervolume(front_of(sampler).objectives(), problem.reference);
+}
+
+SurrogateSearchOptions quick(u64 seed, const std::string& kind = "rbf") {
+  return {.seed = seed,
+          .initial = 30,
+          .batch = 6,
+          .surrogate = {.kind = kind},
+          .inner_population = 20,
+          .inner_generations = 8};
+}
+
+TEST(SurrogateSearch, AFifthOfTheEvaluationsIsEnoughToReachWhatRandomSearchReachesInTotal) {
+  for (const auto& [problem, kind] :
+       std::vector<std::pair<bench::KnownFront, std::string>>{{bench::zdt(40, 4, 0.5, 0.3), "rbf"},
+                                                              {bench::zdt(40, 4, 2, 0.3), "gp"},
+                                                              {bench::dtlz2(40, 16, 4), "rbf"}})
+    for (u64 seed = 0; seed < 3; ++seed) {
+      RandomSearch random(problem.space, {.seed = seed});
+      search(random, problem, 1000);
+      Exec exec;
+      SurrogateSearch assisted(exec, problem.space, {},
+                               {.seed = seed, .initial = 60, .surrogate = {.kind = kind}});
+      search(assisted, problem, 200);
+      EXPECT_EQ(assisted.candidates().size(), 200u);
+      EXPECT_GT(volume(assisted, problem), volume(random, problem)) << kind << " " << seed;
+    }
+}
+
+TEST(SurrogateSearch, SameSeedSameSearchWithAnyThreadsAndOrder) {
+  const bench::KnownFront problem = bench::zdt(12, 4, 0.5);
+  for (const char* kind : {"rbf", "carts"}) {
+    Exec one(default_target(), 1), two(default_target(), 2);
+    SurrogateSearch a(one, problem.space, {}, quick(3, kind)), b(two, problem.space, {}, quick(3, kind)),
+        c(one, problem.space, {}, quick(4, kind));
+    search(a, problem, 60);
+    search(b, problem, 60, /*backwards=*/true);
+    search(c, problem, 60);
+    EXPECT_EQ(proposals_of(a), proposals_of(b));
+    EXPECT_NE(proposals_of(a), proposals_of(c));
+  }
+}
+
+TEST(SurrogateSearch, AShorterRunIsAPrefixAndAReplayedOneGoesOnAlike) {
+  const bench::KnownFront problem = bench::zdt(12, 4, 0.5);
+  Exec exec;
+  SurrogateSearch whole(exec, problem.space, {}, quick(3)), half(exec, problem.space, {}, quick(3)),
+      resumed(exec, problem.space, {}, quick(3));
+  search(whole, problem, 60);
+  search(half, problem, 45);  // stops inside a generation
+  std::vector<Proposal> prefix = proposals_of(whole);
+  prefix.resize(45);
+  EXPECT_EQ(proposals_of(half), prefix);
+
+  for (i64 generation = 0; generation < 3; ++generation) {
+    std::vector<Proposal> proposals;
+    std::vector<Evaluation> evaluations;
+    for (const Candidate& c : whole.candidates())
+      if (c.proposal.generation == generation) {
+        proposals.push_back(c.proposal);
+        evaluations.push_back({c.proposal.id, c.outcome});
+      }
+    resumed.replay(proposals);
+    resumed.tell(evaluations);
+  }
+  search(resumed, problem, 60);
+  EXPECT_EQ(proposals_of(resumed), proposals_of(whole));
+  ASSERT_EQ(resumed.reports().size(), whole.reports().size());
+  for (std::size_t g = 0; g < whole.reports().size(); ++g) {
+    ASSERT_EQ(resumed.reports()[g].targets.size(), whole.reports()[g].targets.size());
+    for (std::size_t t = 0; t < whole.reports()[g].targets.size(); ++t)
+      EXPECT_EQ(resumed.reports()[g].targets[t].tau_so_far, whole.reports()[g].targets[t].tau_so_far);
+  }
+}
+
+TEST(SurrogateSearch, ReportsHowWellItOrderedWhatItHadNotSeen) {
+  const bench::KnownFront problem = bench::zdt(16, 4, 0.5);
+  Exec exec;
+  SurrogateSearch sampler(exec, problem.space, {}, quick(1, "as"));
+  search(sampler, problem, 54);
+  ASSERT_EQ(sampler.reports().size(), 5u);
+  EXPECT_TRUE(sampler.reports()[0].targets.empty());  // the initial design was not predicted
+  for (std::size_t g = 1; g < 5; ++g) {
+    const SurrogateSearch::Report& report = sampler.reports()[g];
+    EXPECT_EQ(report.generation, i64(g));
+    ASSERT_EQ(report.targets.size(), 2u);
+    for (const auto& target : report.targets) {
+      EXPECT_EQ(target.validation.size(), 3u);
+      EXPECT_FALSE(target.kind.empty());
+      EXPECT_TRUE(std::isnan(target.tau) || std::abs(target.tau) <= 1);
+    }
+    EXPECT_GT(report.targets[0].tau_so_far, 0.9);  // f1 is one gene
+  }
+  for (const Candidate& c : sampler.candidates()) {
+    EXPECT_EQ(c.proposal.origin, c.proposal.id < 30 ? "random" : "surrogate");
+    EXPECT_EQ(c.proposal.predicted.size(), c.proposal.id < 30 ? 0u : 2u);
+  }
+}
+
+// The second objective is a known function of the genes and of what is learned: never predicted.
+TEST(SurrogateSearch, LearnsOnlyWhatIsNotKnownExactly) {
+  const GeneSpace space{std::vector<i32>(14, 4), {}, {}};
+  const auto cost = [](const Genotype& g) {
+    double sum = 1;
+    for (i32 gene : g) sum += gene;
+    return sum;
+  };
+  const auto quality = [](const Genotype& g) {
+    double sum = 0;
+    for (std::size_t i = 0; i < g.size(); ++i) sum += g[i] / double(1 + i);
+    return 1 / (1 + sum);
+  };
+  const auto evaluate = [&](const Genotype& g) -> Outcome {
+    return Scored{{quality(g), cost(g)}, 0, {quality(g)}};
+  };
+  i64 asked = 0;
+  const Prediction prediction{.scored = [&](const Genotype& g, std::span<const double> learned) {
+    EXPECT_EQ(learned.size(), 1u);
+    ++asked;
+    return Scored{{learned[0], cost(g)}, std::max(0.0, cost(g) - 30)};
+  }};
+  Exec exec;
+  SurrogateSearch sampler(exec, space, prediction, quick(2));
+  search(sampler, evaluate, 90);
+  EXPECT_GE(asked, 10 * 20);
+  for (const SurrogateSearch::Report& report : sampler.reports())
+    EXPECT_EQ(report.targets.size(), report.generation == 0 ? 0u : 1u);
+  // The constraint is exact, so no predicted candidate breaks it.
+  for (const Candidate& c : sampler.candidates()) {
+    if (c.proposal.origin != "surrogate") continue;
+    EXPECT_LE(cost(c.proposal.genotype), 30);
+  }
+}
+
+TEST(SurrogateSearch, TheInnerSearchMayMinimiseSomethingElse) {
+  const bench::KnownFront problem = bench::zdt(12, 4, 0.5);
+  // A target for f1: the error grows with the distance from it, as AEBNAS has it.
+  const Prediction near_target{.inner = [](const std::vector<double>& f) {
+    const double off = 100 * std::abs(f[0] - 0.25) / 0.25;
+    return std::vector<double>{f[1] + 0.1 * off, off};
+  }};
+  for (auto subset : {SurrogateSearchOptions::Subset::gaps, SurrogateSearchOptions::Subset::hypervolume}) {
+    Exec exec;
+    SurrogateSearchOptions options = quick(1);
+    options.subset = subset;
+    SurrogateSearch sampler(exec, problem.space, near_target, options);
+    search(sampler, problem, 90);
+    i64 near = 0;
+    for (const Candidate& c : sampler.candidates())
+      if (c.proposal.origin == "surrogate") near += std::abs(c.proposal.genotype[0] / 63.0 - 0.25) < 0.05;
+    EXPECT_GT(near, 40);  // of 60; one in ten at random
+  }
+}
+
+TEST(SurrogateSearch, FailedCandidatesTeachNothingAndUsedUpSpacesEnd) {
+  Exec exec;
+  const bench::KnownFront problem = bench::zdt(10, 4, 0.5);
+  SurrogateSearch sampler(exec, problem.space, {}, quick(1));
+  search(
+      sampler, [&](const Genotype& g) { return g[2] == 1 ? Outcome(Failed{"diverged"}) : problem(g); }, 60);
+  EXPECT_EQ(sampler.candidates().size(), 60u);
+  SurrogateSearch hopeless(exec, problem.space, {}, quick(1));
+  search(
+      hopeless, [](const Genotype&) { return Failed{"no"}; }, 60);
+  EXPECT_EQ(hopeless.candidates().size(), 60u);
+  SurrogateSearch small(exec, {{3, 4}, {}, {}}, {},
+                        {.seed = 1, .initial = 5, .batch = 2, .seeds = {{2, 3}, {2, 3}}});
+  search(
+      small,
+      [](const Genotype& g) {
+        return Scored{{double(g[0]), double(3 - g[1])}};
+      },
+      100);
+  EXPECT_EQ(small.candidates().size(), 12u);
+  EXPECT_EQ(small.candidates()[0].proposal.origin, "seed");
+  std::set<Genotype> seen;
+  for (const Proposal& p : proposals_of(small)) seen.insert(p.genotype);
+  EXPECT_EQ(seen.size(), 12u);
+  EXPECT_THROW(SurrogateSearch(exec, {{3, 4}, {}, {}}, {}, {.initial = 0}), Error);
+  EXPECT_THROW(SurrogateSearch(exec, {{3, 4}, {}, {}}, {}, {.surrogate = {.kind = "crystal ball"}}), Error);
+  EXPECT_THROW(SurrogateSearch(exec, {{3, 4}, {}, {}}, {}, {.seeds = {{3, 0}}}), Error);
+}
+
+TEST(ExitPrediction, SharesBecomePlausible) {
+  const std::vector<double> costs{10, -1, 30, 100};
+  EXPECT_EQ(plausible_shares(std::vector<double>{0.25, 0.5, 0.25}, costs),
+            (std::vector<double>{0.25, 0, 0.25, 0.5}));
+  EXPECT_EQ(plausible_shares(std::vector<double>{-0.1, 0, 0.25}, costs),
+            (std::vector<double>{0, 0, 0.25, 0.75}));
+  EXPECT_EQ(plausible_shares(std::vector<double>{1, 0, 3}, costs), (std::vector<double>{0.5, 0, 0.5, 0}));
+  EXPECT_THROW(plausible_shares(std::vector<double>{1}, costs), Error);
+  const auto objectives = early_exit_objectives([&](const Genotype&) { return costs; });
+  const Scored scored = objectives({}, std::vector<double>{0.2, 0.25, 0.9, 0.25});
+  EXPECT_EQ(scored.objectives, (std::vector<double>{0.2, 0.25 * 10 + 0.25 * 30 + 0.5 * 100}));
+}
+
+TEST(ExitPrediction, LessonAndCostsFollowTheExitsOfASpace) {
+  const Space space = Space::load("aebnas");
+  ASSERT_EQ(space.exits(), 4);
+  Genotype genotype = space.min_genotype();
+  const std::vector<double> every = leave_macs(space, genotype, {});
+  for (std::size_t i = 0; i + 1 < every.size(); ++i) EXPECT_LT(every[i], every[i + 1]);
+  EXPECT_GT(every[0], 0);
+  genotype = space.with_exit(genotype, 1, false);
+  const std::vector<double> three = leave_macs(space, genotype, {});
+  EXPECT_EQ(three[0], every[0]);
+  EXPECT_LT(three[1], 0);
+  EXPECT_LT(three[2], every[2]);  // the head that is gone is not paid for
+  EXPECT_EQ(early_exit_lesson(space, genotype, 0.3, std::vector<double>{0.1, 0.2, 0.3, 0.4}),
+            (std::vector<double>{0.3, 0.1, 0, 0.2, 0.3}));
+  EXPECT_THROW(early_exit_lesson(space, genotype, 0.3, std::vector<double>{0.1, 0.2, 0.7}), Error);
+}
+
+}  // namespace
+}  // namespace offramp::nas
