@@ -45,6 +45,7 @@ ordered_json to_json(const nas::FinalNetwork& n) {
           {"avg_macs", n.avg_macs},
           {"full_macs", n.full_macs},
           {"params", n.params},
+          {"latency_us", n.latency_us ? ordered_json(*n.latency_us) : ordered_json(nullptr)},
           {"thresholds", cli::to_json(n.thresholds)},
           {"model", n.model}};
 }
@@ -76,11 +77,12 @@ void report(Console& console, const std::string& out, const nas::SearchResult& r
                                {"chosen_model", result.chosen_model}});
   }
   std::vector<std::vector<std::string>> rows{
-      {"network", "tune", "test", "average MACs", "full MACs", "share", "params", ""}};
+      {"network", "tune", "test", "average MACs", "full MACs", "share", "params", "us", ""}};
   for (const auto& n : result.front)
     rows.push_back({std::to_string(n.id), format_percent(n.accuracy_tune), format_percent(n.accuracy_test),
                     format_count(i64(n.avg_macs)), format_count(n.full_macs),
                     format_percent(n.avg_macs / double(n.full_macs)), format_count(n.params),
+                    n.latency_us ? std::to_string(i64(*n.latency_us + 0.5)) : "",
                     n.id == result.chosen ? "<- chosen" : ""});
   console.print("front of " + std::to_string(result.evaluated) +
                 " evaluated candidates, trained to the end:\n" + table(rows) + other_budgets(result) +
@@ -130,8 +132,9 @@ void go(Console& console, nas::SearchRequest request, int threads, double max_se
 void run_search(Console& console, const Words& words) {
   nas::SearchRequest request;
   nas::SearchConfig& config = request.config;
-  std::string data, space, recipe, objective, config_file, device = "cpu", dir, latency_table, rss;
-  std::optional<i64> target, evals;
+  std::string data, space, recipe, objective, config_file, device = "cpu", dir, rss;
+  std::optional<i64> target, evals, max_macs, max_params, max_memory;
+  std::string max_latency;
   std::vector<std::string> sets;
   u64 seed = config.seed;
   double max_seconds = 0, candidate_seconds = 0;
@@ -149,19 +152,23 @@ void run_search(Console& console, const Words& words) {
       .option("--config FILE", config_file, "TOML configuration (run.toml of another run, say)")
       .repeated("--set K=V", sets, "one configuration key, e.g. final.epochs=8")
       .option("--recipe R", recipe, "offramp")
-      .option("--objective O", objective, "macs")
+      .option("--objective O", objective, "beside error: macs (default) or latency, the expected one")
+      .option("--latency-table FILE", request.latency_table,
+              "of offramp measure; else what is needed is measured here")
+      .option("--max-latency-us X", max_latency, "hard limit of an image that runs to the end")
+      .option("--max-macs X", max_macs, "likewise")
+      .option("--max-params X", max_params, "hard limit")
+      .option("--max-memory B", max_memory, "hard limit of weights and arena at batch 1, in bytes")
       .seed(seed)
       .option("--max-seconds S", max_seconds, "stop cleanly after S seconds; resume goes on")
       .option("--candidate-seconds S", candidate_seconds, "a candidate that takes longer has failed")
       .option("--candidate-rss B", rss, "not in this build")
-      .option("--latency-table FILE", latency_table, "not in this build")
       .threads(threads)
       .device(device)
       .data_dir(dir)
       .required("--out");
   if (!args.parse(words)) return;
-  for (const char* flag : {"--candidate-rss", "--latency-table"})
-    if (args.given(flag)) throw usage_error(std::string(flag) + " is not in this build");
+  if (args.given("--candidate-rss")) throw usage_error("--candidate-rss is not in this build");
 
   require_seconds("--max-seconds", max_seconds);
   require_seconds("--candidate-seconds", candidate_seconds);
@@ -174,6 +181,10 @@ void run_search(Console& console, const Words& words) {
   if (args.given("--objective")) nas::set_key(config, "objective", objective);
   if (target) config.target_macs = *target;
   if (evals) nas::set_key(config, "search.evals", std::to_string(*evals));
+  if (!max_latency.empty()) nas::set_key(config, "limits.latency_us", max_latency);
+  if (max_macs) config.limits.macs = *max_macs;
+  if (max_params) config.limits.params = *max_params;
+  if (max_memory) config.limits.memory = *max_memory;
   if (args.given("--seed")) config.seed = seed;
   if (candidate_seconds > 0) config.candidate.seconds = candidate_seconds;
   request.data_dirs = data_dirs(dir);
@@ -190,6 +201,8 @@ void run_resume(Console& console, const Words& words) {
   Args args(console, "resume", "go on with an interrupted search; the same result as one never interrupted",
             {"offramp resume run1"});
   args.word("DIR", request.out, "run directory of offramp search")
+      .option("--latency-table FILE", request.latency_table,
+              "adds the kernel calls that DIR/latency.tsv lacks")
       .option("--max-seconds S", max_seconds, "stop cleanly again after S seconds")
       .threads(threads)
       .data_dir(dir);
@@ -202,6 +215,7 @@ void run_resume(Console& console, const Words& words) {
     if (console.options.json) return console.print_json({{"out", request.out}, {"finished", true}});
     return console.print(read_file(request.out + "/front.csv"));
   }
+  if (!request.latency_table.empty()) nas::add_latency(request.out, request.latency_table);
   go(console, std::move(request), threads, max_seconds);
 }
 

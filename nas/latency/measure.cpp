@@ -57,12 +57,12 @@ SessionTimes time_session(Exec& exec, std::span<const std::unique_ptr<TimedNetwo
     for (std::size_t i = 0; i < networks.size(); ++i) {
       watch.check();
       if (i % kBetweenReferences == 0) {
-        reference.time_whole(exec);
+        for (i64 p = 0; p < options.warm_up; ++p) reference.time_whole(exec);
         for (i64 p = 0; p < options.passes; ++p) reference_us.push_back(reference.time_whole(exec));
       }
       TimedNetwork& network = *networks[i];
       std::vector<double> us(std::size_t(network.steps())), whole;
-      network.time_whole(exec);
+      for (i64 p = 0; p < options.warm_up; ++p) network.time_whole(exec);
       for (i64 p = 0; p < options.passes; ++p) {
         whole.push_back(network.time_whole(exec));
         if (!steps) continue;

@@ -15,8 +15,10 @@
 namespace offramp::nas {
 
 struct VisitOptions {
-  i64 visits = 12;  // of each network in a session
-  i64 passes = 3;   // of each visit, after one that warms up; as many whole as call by call
+  i64 visits = 5;   // of each network in a session
+  i64 warm_up = 7;  // passes until a network has the caches for its own: the first takes twice the time on
+                    // one whose weights outgrow the private cache, the seventh 1 % more
+  i64 passes = 4;   // of each visit behind them; as many whole as call by call
 };
 
 struct NetworkTimes {

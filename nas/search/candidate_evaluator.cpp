@@ -4,6 +4,8 @@
 
 #include "kernels/timing.h"
 #include "nas/evaluate/evaluate.h"
+#include "nas/latency/predict.h"
+#include "nas/search/limits.h"
 #include "nas/seeds.h"
 #include "nn/record.h"
 
@@ -32,6 +34,12 @@ ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const
   scored.point = pick(scored.curve, scored.table.samples, options);
   scored.result = apply_policy(scored.table, scored.costs, scored.point.thresholds);
   return scored;
+}
+
+double expected_latency_us(const ScoredNetwork& scored, const LatencyTable& latency) {
+  std::vector<double> shares;
+  for (i64 left : scored.result.left) shares.push_back(double(left) / double(scored.table.samples));
+  return expected_us(leave_us(*scored.plan, predict(latency, *scored.plan), scored.point.thresholds), shares);
 }
 
 void store_curve(nn::Model& model, const ScoredNetwork& scored) {
@@ -98,7 +106,11 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
     record.full_macs = scored.full_macs();
     record.params = scored.plan->params();
     record.thresholds = scored.point.thresholds;
-    record.objectives = {1 - record.accuracy_tune, record.avg_macs};
+    const bool timed = config_.objective == "latency";
+    record.objectives = {1 - record.accuracy_tune,
+                         timed ? expected_latency_us(scored, *latency_) : record.avg_macs};
+    record.violation =
+        violation_of(size_of(scored.plan, exec_.target(), config_.limits, latency_), config_.limits);
     for (i64 e = 0; e < scored.table.exits; ++e) {
       i64 correct = 0;
       for (i64 s = 0; s < scored.table.samples; ++s) correct += scored.table.correct(s, e);

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "data/dataset.h"
+#include "nas/latency/table.h"
 #include "nas/search/candidate.h"
 #include "nas/study/records.h"
 #include "nas/thresholds/policy.h"
@@ -29,9 +30,17 @@ struct ScoredNetwork {
 class CandidateEvaluator {
  public:
   // All arguments must outlive the evaluator.
+  // With a latency table, which then holds every key of what is evaluated, latency is an objective or a
+  // limit.
   CandidateEvaluator(Exec& exec, const Supernet& supernet, const data::Splits& splits,
-                     const data::Normalisation& normalisation, const SearchConfig& config)
-      : exec_(exec), supernet_(supernet), splits_(splits), normalisation_(normalisation), config_(config) {}
+                     const data::Normalisation& normalisation, const SearchConfig& config,
+                     const LatencyTable* latency = nullptr)
+      : exec_(exec),
+        supernet_(supernet),
+        splits_(splits),
+        normalisation_(normalisation),
+        config_(config),
+        latency_(latency) {}
 
   // Inherited weights (fine-tuned for `epochs`), normalisation re-estimated, folded, thresholds tuned.
   // `recalibrate` = training images behind the statistics.
@@ -48,7 +57,11 @@ class CandidateEvaluator {
   const data::Splits& splits_;
   const data::Normalisation& normalisation_;
   const SearchConfig& config_;
+  const LatencyTable* latency_;
 };
+
+// Expected latency of one image at the chosen thresholds, with the exit shares of the tune split.
+double expected_latency_us(const ScoredNetwork& scored, const LatencyTable& latency);
 
 // Keeps the accuracy-cost curve (thinned) in a model.
 void store_curve(nn::Model& model, const ScoredNetwork& scored);

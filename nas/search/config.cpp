@@ -37,7 +37,7 @@ class Keys {
     text(
         "space", [](auto& c) -> auto& { return c.space; });
     text("recipe", [](auto& c) -> auto& { return c.recipe; }, {"offramp"});
-    text("objective", [](auto& c) -> auto& { return c.objective; }, {"macs"});
+    text("objective", [](auto& c) -> auto& { return c.objective; }, {"macs", "latency"});
     count(
         "target_macs", [](auto& c) -> auto& { return c.target_macs; }, 0);
     all.push_back({"seed",
@@ -46,6 +46,14 @@ class Keys {
                      return c.seed > u64(std::numeric_limits<i64>::max()) ? quoted(digits) : digits;
                    },
                    [](SearchConfig& c, const std::string& v) { c.seed = parse_seed(v, "seed"); }});
+    number(
+        "limits.latency_us", [](auto& c) -> auto& { return c.limits.latency_us; }, 0, 1e12);
+    count(
+        "limits.macs", [](auto& c) -> auto& { return c.limits.macs; }, 0);
+    count(
+        "limits.params", [](auto& c) -> auto& { return c.limits.params; }, 0);
+    count(
+        "limits.memory", [](auto& c) -> auto& { return c.limits.memory; }, 0);
     count(
         "supernet.epochs", [](auto& c) -> auto& { return c.supernet.epochs; }, 0);
     number(

@@ -14,6 +14,12 @@ struct SearchConfig {
   i64 target_macs = 0;  // average per sample; 0: none
   u64 seed = 1;
 
+  // Hard limits, 0: none. MACs and latency are those of an image that runs past every exit to the end.
+  struct Limits {
+    double latency_us = 0;
+    i64 macs = 0, params = 0;
+    i64 memory = 0;  // bytes: weights and arena at batch 1
+  } limits;
   struct Supernet {
     i64 epochs = 3;
     double lr = 0.1;

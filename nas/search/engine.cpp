@@ -3,15 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 #include "data/catalog.h"
 #include "kernels/timing.h"
 #include "nas/evaluate/evaluate.h"
+#include "nas/latency/timed_network.h"
 #include "nas/search/candidate_evaluator.h"
 #include "nas/search/front.h"
 #include "nas/search/hypervolume.h"
+#include "nas/search/limits.h"
 #include "nas/search/nsga2.h"
+#include "nas/search/run_latency.h"
 #include "nas/seeds.h"
 #include "nas/study/store.h"
 #include "nas/study/writer_lock.h"
@@ -40,6 +44,8 @@ struct Paths {
   std::string models() const { return out + "/models"; }
   std::string model(i64 id) const { return models() + "/" + std::to_string(id) + ".safetensors"; }
   std::string chosen() const { return out + "/chosen.safetensors"; }
+  std::string latency() const { return out + "/latency.tsv"; }
+  std::string missing() const { return out + "/missing_keys.txt"; }
   std::string report() const { return out + "/report.html"; }
   std::string sample() const { return out + "/sample.npy"; }
 };
@@ -83,13 +89,16 @@ class Run {
                                           .tune_samples = config_.tune.samples})),
         normalisation_(data::channel_statistics(splits_.train)),
         supernet_(space_, task_of(splits_.train), Rng(stream_seed(config_.seed, "init"))),
-        evaluator_(exec, supernet_, splits_, normalisation_, config_),
+        latency_(run_latency()),
+        evaluator_(exec, supernet_, splits_, normalisation_, config_,
+                   latency_ ? &latency_->table() : nullptr),
         generations_known_(i64(store_.generations().size())) {}
 
   SearchResult run() {
     if (!store_.meta(kMetaFinished))
       store_.add_event(store_.candidate_count() > 0 ? "resume" : "start", request_.build);
     try {
+      if (latency_) latency_->complete(sampler().ask(config_.search.evals), watch_);
       train_supernet_weights();
       search();
       return finish();
@@ -106,6 +115,13 @@ class Run {
             .height = set.height(),
             .width = set.width()};
   }
+
+  std::optional<RunLatency> run_latency() const {
+    if (!fs::exists(paths_.latency())) return std::nullopt;
+    return std::optional<RunLatency>(std::in_place, paths_.latency(), paths_.missing(), space_, config_.space,
+                                     task_of(splits_.train));
+  }
+  bool timed() const { return config_.objective == "latency"; }
 
   void train_supernet_weights() {
     if (fs::exists(paths_.supernet())) {
@@ -145,11 +161,13 @@ class Run {
       const double start = now_seconds();
       const std::vector<Proposal> proposals = sampler.ask(config_.search.evals - done);
       if (proposals.empty()) break;  // the space is used up
+      if (latency_) latency_->complete(proposals, watch_);
       std::vector<Evaluation> evaluations;
       for (const Proposal& proposal : proposals) {
         const CandidateRecord record = evaluated(proposal);
         evaluations.push_back({record.id, outcome_of(record)});
         front_.insert(record.id, evaluations.back().outcome);
+        average_macs_[record.id] = record.avg_macs;
         failed_ += record.state == CandidateRecord::State::failed;
         ++done;
         watch_.progress({.phase = "search",
@@ -159,8 +177,8 @@ class Run {
                          .best = best_in_words()});
       }
       sampler.tell(evaluations);
-      hypervolume_ = accuracy_cost_hypervolume(front_.objectives(), classes);
-      const FrontPoint* best = best_under(front_.points(), 1, target());
+      hypervolume_ = hypervolume_of_front(classes);
+      const FrontPoint* best = best_at_target();
       evaluated_ = done;
       if (proposals.front().generation < generations_known_) continue;  // gone through before a resume
       store_.set(GenerationRecord{
@@ -175,6 +193,7 @@ class Run {
                   " evaluated, hypervolume " + shortest(hypervolume_) + ", front " +
                   std::to_string(front_.points().size()) + ", best " + best_in_words());
     }
+    if (front_.points().empty() && failed_ < evaluated_) nothing_within_limits();
     if (front_.points().empty())
       throw Error(
           "every one of the " + std::to_string(evaluated_) + " candidates failed; the archive says why",
@@ -183,10 +202,51 @@ class Run {
 
   double target() const { return config_.target_macs > 0 ? double(config_.target_macs) : HUGE_VAL; }
 
+  // Microseconds count as 10^4 MACs, so that 10 us to 10 ms span the same box.
+  double hypervolume_of_front(i64 classes) const {
+    std::vector<std::vector<double>> points = front_.objectives();
+    if (timed())
+      for (std::vector<double>& p : points) p[1] *= 1e4;
+    return accuracy_cost_hypervolume(points, classes);
+  }
+
+  // The most accurate of the front whose average MACs meet the target; ties: the cheaper one, then the older.
+  const FrontPoint* best_at_target() const {
+    const FrontPoint* best = nullptr;
+    for (const FrontPoint& p : front_.points())
+      if (meets_target(p) && (!best || p.objectives < best->objectives)) best = &p;
+    return best;
+  }
+  bool meets_target(const FrontPoint& p) const { return average_macs_.at(p.id) <= target(); }
+
   std::string best_in_words() const {
-    const FrontPoint* best = best_under(front_.points(), 1, target());
+    const FrontPoint* best = best_at_target();
     if (!best) return "";
-    return percent(1 - best->objectives[0]) + " at " + millions(best->objectives[1]) + " MACs";
+    char us[32];
+    std::snprintf(us, sizeof us, "%.1f us", best->objectives[1]);
+    return percent(1 - best->objectives[0]) + " at " +
+           (timed() ? std::string(us) : millions(best->objectives[1]) + " MACs");
+  }
+
+  // Every candidate breaks a limit: says which comes nearest and how it stands.
+  [[noreturn]] void nothing_within_limits() {
+    const CandidateRecord* nearest = nullptr;
+    const std::vector<CandidateRecord> all = store_.candidates();
+    for (const CandidateRecord& c : all)
+      if (c.state == CandidateRecord::State::scored && (!nearest || c.violation < nearest->violation))
+        nearest = &c;
+    const auto plan = plan_of(space_, nearest->genotype, task_of(splits_.train), true);
+    const NetworkSize size =
+        size_of(plan, exec_.target(), config_.limits, latency_ ? &latency_->table() : nullptr);
+    write_front({});
+    end_infeasible("none of " + std::to_string(evaluated_) + " candidates keeps the limits; the nearest is " +
+                   std::to_string(nearest->id) + " with " + against_limits(size, config_.limits) +
+                   " (genotype " + to_text(nearest->genotype) + "): raise the limits, or --evals");
+  }
+  [[noreturn]] void end_infeasible(const std::string& why) {
+    store_.set_meta(kInfeasible, why);
+    store_.set_meta(kMetaFinished, "1");
+    throw Error(why, Error::Kind::infeasible);
   }
 
   static Outcome outcome_of(const CandidateRecord& record) {
@@ -222,7 +282,7 @@ class Run {
   std::vector<i64> ids_to_finish() const {
     std::vector<i64> meeting, ids;  // ascending in error
     for (const FrontPoint& p : front_.points())
-      if (p.objectives[1] <= target()) meeting.push_back(p.id);
+      if (meets_target(p)) meeting.push_back(p.id);
     if (meeting.empty())
       for (const FrontPoint& p : front_.points()) meeting.push_back(p.id);
     const i64 n = i64(meeting.size()), count = std::min(config_.final.count, n);
@@ -262,7 +322,8 @@ class Run {
                                                     config_.final.recalibrate, phase, watch_, checkpoint);
       nn::save_model(network.model, model_of(scored, config_, space_.name(), record.genotype, splits_,
                                              normalisation_, request_.build));
-      store_.set_meta(key, final_figures(scored, test_accuracy(scored)));
+      store_.set_meta(key, final_figures(scored, test_accuracy(scored),
+                                         latency_ ? expected_latency_us(scored, latency_->table()) : -1));
       std::error_code ignored;
       fs::remove_all(paths_.work(), ignored);
     }
@@ -290,26 +351,31 @@ class Run {
   }
 
   // Kept exactly: hexadecimal floats.
-  static std::string final_figures(const ScoredNetwork& scored, double accuracy_test) {
-    char text[128];
-    std::snprintf(text, sizeof text, "%a %a %a", scored.accuracy(), accuracy_test, scored.average_macs());
+  static std::string final_figures(const ScoredNetwork& scored, double accuracy_test, double latency_us) {
+    char text[160];
+    std::snprintf(text, sizeof text, "%a %a %a %a", scored.accuracy(), accuracy_test, scored.average_macs(),
+                  latency_us);
     return text;
   }
   static void read_figures(const std::string& text, FinalNetwork& network) {
-    if (std::sscanf(text.c_str(), "%la %la %la", &network.accuracy_tune, &network.accuracy_test,
-                    &network.avg_macs) != 3)
+    double latency_us = -1;  // without a table; absent from older archives
+    if (std::sscanf(text.c_str(), "%la %la %la %la", &network.accuracy_tune, &network.accuracy_test,
+                    &network.avg_macs, &latency_us) < 3)
       throw input_error("archive: the figures of network " + std::to_string(network.id) + " are damaged");
+    if (latency_us >= 0) network.latency_us = latency_us;
   }
 
-  static std::vector<FinalNetwork> non_dominated(const std::vector<FinalNetwork>& networks) {
+  double cost_of(const FinalNetwork& n) const { return timed() ? *n.latency_us : n.avg_macs; }
+
+  std::vector<FinalNetwork> non_dominated(const std::vector<FinalNetwork>& networks) const {
     Front front;
-    for (const FinalNetwork& n : networks) front.insert(n.id, Scored{{1 - n.accuracy_tune, n.avg_macs}});
+    for (const FinalNetwork& n : networks) front.insert(n.id, Scored{{1 - n.accuracy_tune, cost_of(n)}});
     std::vector<FinalNetwork> kept;
     for (const FinalNetwork& n : networks)
       for (const FrontPoint& p : front.points())
         if (p.id == n.id) kept.push_back(n);
-    std::sort(kept.begin(), kept.end(), [](const FinalNetwork& a, const FinalNetwork& b) {
-      return a.avg_macs != b.avg_macs ? a.avg_macs < b.avg_macs : a.id < b.id;
+    std::sort(kept.begin(), kept.end(), [this](const FinalNetwork& a, const FinalNetwork& b) {
+      return cost_of(a) != cost_of(b) ? cost_of(a) < cost_of(b) : a.id < b.id;
     });
     return kept;
   }
@@ -317,10 +383,11 @@ class Run {
   void write_front(const std::vector<FinalNetwork>& networks) const {
     std::string csv = "id,accuracy_tune,accuracy_test,avg_macs,full_macs,params,latency_us,genotype\n";
     for (const FinalNetwork& n : networks) {
-      char avg[32];
+      char avg[32], us[32] = "";
       std::snprintf(avg, sizeof avg, "%.1f", n.avg_macs);
+      if (n.latency_us) std::snprintf(us, sizeof us, "%.2f", *n.latency_us);
       csv += std::to_string(n.id) + "," + shortest(n.accuracy_tune) + "," + shortest(n.accuracy_test) + "," +
-             avg + "," + std::to_string(n.full_macs) + "," + std::to_string(n.params) + ",,\"" +
+             avg + "," + std::to_string(n.full_macs) + "," + std::to_string(n.params) + "," + us + ",\"" +
              to_text(n.genotype) + "\"\n";
     }
     write_file_atomically(paths_.front(), csv);
@@ -328,9 +395,10 @@ class Run {
 
   void choose(SearchResult& result, const std::vector<FinalNetwork>& networks) {
     Front front;
-    for (const FinalNetwork& n : result.front) front.insert(n.id, Scored{{1 - n.accuracy_tune, n.avg_macs}});
+    for (const FinalNetwork& n : result.front)
+      if (n.avg_macs <= target()) front.insert(n.id, Scored{{1 - n.accuracy_tune, cost_of(n)}});
     const FrontPoint* chosen =
-        config_.target_macs > 0 ? best_under(front.points(), 1, target()) : front_knee(front.points());
+        config_.target_macs > 0 ? best_under(front.points(), 1, HUGE_VAL) : front_knee(front.points());
     if (!chosen) {
       const auto nearest =
           std::min_element(networks.begin(), networks.end(),
@@ -338,9 +406,7 @@ class Run {
       const std::string why = "no network meets the target of " + millions(target()) +
                               " average MACs; the nearest is " + nearest->model + " with " +
                               millions(nearest->avg_macs) + ": raise --target-macs";
-      store_.set_meta(kInfeasible, why);
-      store_.set_meta(kMetaFinished, "1");
-      throw Error(why, Error::Kind::infeasible);
+      end_infeasible(why);
     }
     result.chosen = chosen->id;
     result.chosen_model = paths_.chosen();
@@ -357,8 +423,10 @@ class Run {
   data::Splits splits_;
   data::Normalisation normalisation_;
   Supernet supernet_;
+  std::optional<RunLatency> latency_;  // where latency is an objective, a limit or a column
   CandidateEvaluator evaluator_;
   Front front_;
+  std::map<i64, double> average_macs_;  // of every candidate, by id
   i64 generations_known_;  // rows that an interrupted run has left
   i64 evaluated_ = 0, failed_ = 0;
   double hypervolume_ = 0;
@@ -377,18 +445,23 @@ void create_run(const SearchRequest& request, bool force) {
   }
   // Before anything is written or removed.
   const Space space = Space::load(request.config.space);
+  std::optional<LatencyTable> latency;
+  if (!request.latency_table.empty() || request.config.objective == "latency" ||
+      request.config.limits.latency_us > 0)
+    latency = starting_table(request.latency_table);
   data::require(request.config.data, request.data_dirs);
   std::optional<WriterLock> lock;  // refuses to pull a run from under another process
   if (fs::exists(paths.archive(), error)) lock.emplace(paths.archive());
   for (const std::string& file :
        {paths.config(), paths.space(), paths.archive(), paths.archive() + "-wal", paths.archive() + "-shm",
         paths.archive() + "-journal", paths.archive() + "-lock", paths.supernet(), paths.front(),
-        paths.chosen(), paths.report(), paths.sample(), paths.models(), paths.work(),
-        paths.out + "/env.json"})
+        paths.chosen(), paths.latency(), paths.missing(), paths.report(), paths.sample(), paths.models(),
+        paths.work(), paths.out + "/env.json"})
     fs::remove_all(file, error);
   lock.reset();
   make_folder(paths.out);
   write_file_atomically(paths.space(), space.text());
+  if (latency) latency->save(paths.latency());
   Store::create(paths.archive());
   write_file_atomically(paths.config(), to_toml(request.config));  // last: a folder with it is a whole run
 }
@@ -406,6 +479,18 @@ bool run_finished(const std::string& out) {
   const Store store = Store::open(Paths{out}.archive(), Store::Access::read);
   if (const auto why = store.meta(kInfeasible)) throw Error(*why, Error::Kind::infeasible);
   return store.meta(kMetaFinished).has_value();
+}
+
+void add_latency(const std::string& out, const std::string& path) {
+  const Paths paths{out};
+  const WriterLock lock(paths.archive());
+  if (!fs::exists(paths.latency()))
+    throw usage_error(out + " has no latency table; only a new run can start with one");
+  LatencyTable table = LatencyTable::load(paths.latency());
+  merge_missing(table, starting_table(path), path);
+  table.save(paths.latency());
+  std::error_code ignored;
+  fs::remove(paths.missing(), ignored);
 }
 
 SearchResult continue_run(Exec& exec, const SearchRequest& request, const Watch& watch) {

@@ -3,6 +3,7 @@
 // configuration; what was done already is found in the directory, so going on after an interruption gives the
 // same result.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct SearchRequest {
   std::string out;                     // run directory
   std::vector<std::string> data_dirs;  // where data are looked for
   std::string build;                   // version of the program, kept in model files
+  std::string latency_table;           // file that a new run starts with; empty: measured on demand
 };
 
 // One network trained to the end.
@@ -32,11 +34,13 @@ struct FinalNetwork {
   double accuracy_tune = 0, accuracy_test = 0;
   double avg_macs = 0;  // on the tune split, with its thresholds
   i64 full_macs = 0, params = 0;
+  std::optional<double> latency_us;  // expected, from the run's latency table
   std::string model;  // path
 };
 
 struct SearchResult {
-  std::vector<FinalNetwork> front;  // non-dominated on (tune error, average MACs), ascending in MACs
+  std::vector<FinalNetwork>
+      front;  // non-dominated on (tune error, average MACs or latency), ascending in cost
   i64 chosen = -1;                  // id
   std::string chosen_model;         // path
   std::string sample;               // path: a few test images to try it on, uint8 [n,h,w,c]
@@ -53,6 +57,10 @@ SearchConfig load_run(const std::string& out);
 
 // True when nothing is left to do. Throws Error(infeasible), as the run itself did, when it ended so.
 bool run_finished(const std::string& out);
+
+// Gives a run with a latency table the calls that it lacks, from a table of the same machine. Throws
+// Error(input) when it is of another one or of other kernels.
+void add_latency(const std::string& out, const std::string& path);
 
 // Does what is left to do. Throws Error(interrupted) when stopped; Error(infeasible), after everything is
 // written, when no network meets the target.

@@ -252,7 +252,7 @@ TEST(LatencyMeasure, FillsTheTableOfThisMachineAlone) {
   const std::vector<Genotype> two = {tiny().min_genotype(), tiny().max_genotype()};
   int groups = 0;
   const MeasureOptions options{
-      .visit = {.visits = 1, .passes = 1}, .group = 1, .after_group = [&] { ++groups; }};
+      .visit = {.visits = 1, .warm_up = 0, .passes = 1}, .group = 1, .after_group = [&] { ++groups; }};
   measure_networks(exec, table, tiny(), kTask, two, options, {});
   EXPECT_EQ(groups, 2);
   EXPECT_EQ(table.runs().size(), 2u);
