@@ -178,14 +178,13 @@ Block require_block(const Tensor& x, const MBConvParameters& p, const MBConvOpti
 
 void convolve(Exec& exec, const Block& b, const Tensor& x, const Tensor& w, const Tensor& bias, Act act,
               Tensor& y) {
-  conv2d(exec, Conv2dCall{.dims = b.gate_dims(w),
-                          .out_h = 1,
-                          .out_w = 1,
-                          .x = x.data<float>(),
-                          .w = view_of(w),
+  normed_pointwise(exec, {.dims = {.rows = b.n, .c_in = w.extent(3), .c_out = w.extent(0)},
+                          .in = {.x = x.data<float>()},
+                          .w = w.data<float>(),
+                          .w_row = w.strides()[0],
+                          .y = y.data<float>(),
                           .bias = bias.data<float>(),
-                          .act = act,
-                          .y = y.data<float>()});
+                          .act = act});
 }
 
 void run_gate(Exec& exec, Block& b) {

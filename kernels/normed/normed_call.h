@@ -45,7 +45,7 @@ struct NormedDims {
   friend constexpr bool operator==(const NormedDims&, const NormedDims&) = default;
 };
 
-// y = in * w, raw.
+// y = in * w, raw; where no normalisation is behind it, act(in * w + bias).
 struct NormedPointwiseCall {
   NormedDims dims;
   Normed in;
@@ -53,6 +53,8 @@ struct NormedPointwiseCall {
   i64 w_row;
   float* y;
   NormOut out{};
+  const float* bias = nullptr;  // [c_out] or null
+  Act act = Act::none;
 };
 
 struct NormedPointwiseGradCall {

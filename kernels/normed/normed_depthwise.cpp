@@ -17,6 +17,10 @@ DepthwiseDims one_block(DepthwiseDims d, i64 block) {
   return d;
 }
 
+// Floats from a block of `count` pixels to the next: blocks that begin a large power of two apart would share
+// their sets of the cache.
+constexpr i64 block_step(i64 count, i64 W) { return count * W + 16; }
+
 // Sample n of `in` as blocks of W channels [block][h * w][W].
 void read_sample(const NormedPasses& passes, const Normed& in, const DepthwiseDims& d, i64 n, i64 W,
                  float* out) {
@@ -32,7 +36,7 @@ void read_sample(const NormedPasses& passes, const Normed& in, const DepthwiseDi
                .row = 0,
                .residual = nullptr,
                .out = out,
-               .out_at = {.row = W, .block = W, .step = hw * W}},
+               .out_at = {.row = W, .block = W, .step = block_step(hw, W)}},
               hw);
 }
 
@@ -58,8 +62,8 @@ void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call) {
   depthwise_pack(d, exec.target(), call.w, packed);
 
   parallel_for(exec, d.n, sample_grain(d, out_hw), [&](i64 begin, i64 end, int worker) {
-    float* const x = exec.worker_scratch(worker, blocks * (hw + out_hw) * W);
-    float* const y = x + blocks * hw * W;
+    float* const x = exec.worker_scratch(worker, blocks * (block_step(hw, W) + block_step(out_hw, W)));
+    float* const y = x + blocks * block_step(hw, W);
     for (i64 n = begin; n < end; ++n) {
       read_sample(passes, call.in, d, n, W, x);
       DepthwiseCall one{.dims = one_block(d, W),
@@ -72,14 +76,14 @@ void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call) {
                         .act = Act::none,
                         .y = y};
       for (i64 b = 0; b < blocks; ++b) {
-        one.x = x + b * hw * W;
-        one.y = y + b * out_hw * W;
+        one.x = x + b * block_step(hw, W);
+        one.y = y + b * block_step(out_hw, W);
         row.run(one, packed + b * W * d.kernel * d.kernel, 0, 1);
       }
       float* const sums = partial + n * 2 * d.c;
       passes.store_statistics({.c = d.c,
                                .tile = y,
-                               .tile_at = {.row = W, .block = W, .step = out_hw * W},
+                               .tile_at = {.row = W, .block = W, .step = block_step(out_hw, W)},
                                .residual = nullptr,
                                .y = call.y + n * out_hw * d.c,
                                .sum = sums,
@@ -114,13 +118,14 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
 
   const TileEngine& engine = tile_engine(exec.target());
   parallel_for(exec, groups, 1, [&](i64 begin, i64 end, int worker) {
-    float* const x = exec.worker_scratch(worker, blocks * (2 * hw + out_hw) * W + tap_floats);
-    float *const gx = x + blocks * hw * W, *const gy = gx + blocks * hw * W;
-    float* const one_gw = gy + blocks * out_hw * W;
+    float* const x =
+        exec.worker_scratch(worker, blocks * (2 * block_step(hw, W) + block_step(out_hw, W)) + tap_floats);
+    float *const gx = x + blocks * block_step(hw, W), *const gy = gx + blocks * block_step(hw, W);
+    float* const one_gw = gy + blocks * block_step(out_hw, W);
     for (i64 g = begin; g < end; ++g)
       for (i64 n = g * group; n < std::min((g + 1) * group, d.n); ++n) {
         read_sample(passes, call.in, d, n, W, x);
-        passes.form(form_of(call.gy, d.c, n * out_hw, gy, {W, W, out_hw * W}), out_hw);
+        passes.form(form_of(call.gy, d.c, n * out_hw, gy, {W, W, block_step(out_hw, W)}), out_hw);
         DepthwiseGradCall one{.dims = one_block(d, W),
                               .out_h = call.out_h,
                               .out_w = call.out_w,
@@ -130,9 +135,9 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
                               .gx = gx,
                               .gw = nullptr};
         for (i64 b = 0; b < blocks; ++b) {
-          one.x = x + b * hw * W;
-          one.gy = gy + b * out_hw * W;
-          one.gx = gx + b * hw * W;
+          one.x = x + b * block_step(hw, W);
+          one.gy = gy + b * block_step(out_hw, W);
+          one.gx = gx + b * block_step(hw, W);
           float* const sum = gw + (g * blocks + b) * tap_floats;
           const bool first = n == g * group;
           weight_row.run(one, 0, 1, 0, first ? sum : one_gw);
@@ -145,7 +150,7 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
         if (slope)
           passes.slope({.c = d.c,
                         .g = gx,
-                        .g_at = {.row = W, .block = W, .step = hw * W},
+                        .g_at = {.row = W, .block = W, .step = block_step(hw, W)},
                         .x = call.in.x + at,
                         .mean = call.in.mean,
                         .scale = call.in.scale,
@@ -161,7 +166,7 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
         else
           passes.store({.c = d.c,
                         .tile = gx,
-                        .tile_at = {.row = W, .block = W, .step = hw * W},
+                        .tile_at = {.row = W, .block = W, .step = block_step(hw, W)},
                         .residual = call.residual ? call.residual + at : nullptr,
                         .y = call.gx + at,
                         .sum = nullptr,

@@ -76,7 +76,7 @@ bool few_rows(const NormedDims& d) {
 
 // c [rows][columns of `c`, c_row apart] = a [rows][k] * b [k][n], b_k apart, for n columns.
 void multiply(const TileEngine& engine, const float* a, i64 rows, i64 k, const float* b, i64 b_k, i64 n,
-              float* c, i64 c_row, const float* residual) {
+              float* c, i64 c_row, const float* residual, const float* bias = nullptr, Act act = Act::none) {
   const i64 start = 0;
   const float* lines[kMostRows];
   i64 c_off[kMostRows];
@@ -98,9 +98,9 @@ void multiply(const TileEngine& engine, const float* a, i64 rows, i64 k, const f
                 .c = c,
                 .c_off = c_off,
                 .accumulate = false,
-                .bias = nullptr,
+                .bias = bias,
                 .residual = residual,
-                .act = Act::none});
+                .act = act});
   }
 }
 
@@ -139,7 +139,8 @@ void forward_by_columns(Exec& exec, const TileEngine& engine, const NormedPasses
                  for (i64 col = begin * W; col < std::min(end * W, d.c_out); col += W) {
                    const i64 n = std::min(W, d.c_out - col);
                    passes.transpose(call.w + col * call.w_row, call.w_row, n, d.c_in, turned, W);
-                   multiply(engine, x, d.rows, d.c_in, turned, W, n, call.y + col, d.c_out, nullptr);
+                   multiply(engine, x, d.rows, d.c_in, turned, W, n, call.y + col, d.c_out, nullptr,
+                            call.bias ? call.bias + col : nullptr, call.act);
                  }
                });
   if (!call.out.gamma) return;
@@ -246,9 +247,9 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
                   .c = y,
                   .c_off = c_off,
                   .accumulate = false,
-                  .bias = nullptr,
+                  .bias = call.bias,
                   .residual = nullptr,
-                  .act = Act::none});
+                  .act = call.act});
       if (!call.out.gamma) continue;
       float* const sums = partial + u * 2 * d.c_out;
       passes.store_statistics({.c = d.c_out,
