@@ -25,22 +25,28 @@ void places(i64 row, i64 rows, i64* c_off) {
   for (i64 i = 0; i < rows; ++i) c_off[i] = i * row;
 }
 
-// sum [m][n] (+)= a^T b over `rows` rows of a [rows][a_k], m columns of it, and b [rows][n].
-void add_outer(const TileEngine& engine, const float* a, i64 a_k, i64 m, const float* b, i64 n, i64 rows,
-               float* sum, bool accumulate) {
-  const i64 start = 0;
+// Floats from a column of a turned tile to the next.
+constexpr i64 turned_row(i64 rows) { return round_up(rows, 16) + 16; }
+
+// sum [m][n] (+)= a^T b over `rows` rows of a [rows][a_row], m columns of it, and b [rows][n]. a is turned in
+// `scratch`, m * turned_row(rows) floats: a tile of sums then reads eight streams instead of a new line of a
+// in every step.
+void add_outer(const TileEngine& engine, const NormedPasses& passes, const float* a, i64 a_row, i64 m,
+               const float* b, i64 n, i64 rows, float* scratch, float* sum, bool accumulate) {
+  const i64 start = 0, step = turned_row(rows);
+  passes.transpose(a, a_row, rows, m, scratch, step);
   const float* columns[kMostRows];
   i64 c_off[kMostRows];
   for (i64 first = 0; first < m; first += kMostRows) {
     const i64 count = std::min(kMostRows, m - first);
     for (i64 i = 0; i < count; ++i) {
-      columns[i] = a + first + i;
+      columns[i] = scratch + (first + i) * step;
       c_off[i] = (first + i) * n;
     }
     engine.run({.m = count,
                 .n = n,
                 .a = columns,
-                .a_k = a_k,
+                .a_k = 1,
                 .a_seg = &start,
                 .segs = 1,
                 .seg_k = rows,
@@ -171,10 +177,13 @@ void gradients_by_columns(Exec& exec, const TileEngine& engine, const NormedPass
   const float* const gy = form_all(exec, passes, call.gy, d, gy_scratch);
   if (call.gw) {
     const float* const x = read_all(exec, passes, call.in, d, x_scratch);
-    parallel_for(exec, ceil_div(d.c_out, W), column_grain(d.rows * d.c_in * W), [&](i64 begin, i64 end, int) {
-      const i64 first = begin * W, count = std::min(end * W, d.c_out) - first;
-      add_outer(engine, gy + first, d.c_out, count, x, d.c_in, d.rows, call.gw + first * d.c_in, false);
-    });
+    parallel_for(exec, ceil_div(d.c_out, W), column_grain(d.rows * d.c_in * W),
+                 [&](i64 begin, i64 end, int worker) {
+                   float* const scratch = exec.worker_scratch(worker, W * turned_row(d.rows));
+                   for (i64 first = begin * W; first < std::min(end * W, d.c_out); first += W)
+                     add_outer(engine, passes, gy + first, d.c_out, std::min(W, d.c_out - first), x, d.c_in,
+                               d.rows, scratch, call.gw + first * d.c_in, false);
+                 });
   }
   if (!call.gx) return;
   parallel_for(exec, ceil_div(d.c_in, W), column_grain(d.rows * d.c_out * W), [&](i64 begin, i64 end, int) {
@@ -275,15 +284,17 @@ void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseG
   const bool turned = d.c_out > d.c_in;
   const bool slope = call.gx && call.in.mean && !call.in.gate;
   const i64 size = round_up(d.c_in * d.c_out, 16);
-  // Parts have their own sums of gw; fewer where gw is large beside the units.
-  const i64 parts = std::min<i64>(units, size > (i64{1} << 15) ? 8 : 16);
+  // Parts have their own sums of gw: two units each at least, but enough parts to share.
+  const i64 parts = std::min(units, std::clamp<i64>(units / 2, 4, 16));
   float* const sums = exec.shared_scratch(parts * size + (slope ? units * 2 * d.c_in : 0));
   float* const partial = sums + parts * size;
   const i64 start = 0;
   parallel_for(exec, parts, 1, [&](i64 begin, i64 end, int worker) {
     const i64 y_floats = round_up(unit * d.c_out, 16) + 80, x_floats = round_up(unit * d.c_in, 16) + 80;
-    float* const gy_scratch = exec.worker_scratch(worker, y_floats + 2 * x_floats);
+    float* const gy_scratch =
+        exec.worker_scratch(worker, y_floats + 2 * x_floats + std::min(d.c_in, d.c_out) * turned_row(unit));
     float *const x_scratch = gy_scratch + y_floats, *const g_scratch = x_scratch + x_floats;
+    float* const a_scratch = g_scratch + x_floats;
     const float* a[kMostRows];
     i64 c_off[kMostRows];
     places(d.c_in, unit, c_off);
@@ -299,8 +310,9 @@ void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseG
         const float* const x = read_tile(passes, call.in, d.c_in, d.hw, row, rows, x_scratch);
         float* const sum = sums + part * size;
         if (call.gw)
-          turned ? add_outer(engine, x, d.c_in, d.c_in, gy, d.c_out, rows, sum, u != first)
-                 : add_outer(engine, gy, d.c_out, d.c_out, x, d.c_in, rows, sum, u != first);
+          turned
+              ? add_outer(engine, passes, x, d.c_in, d.c_in, gy, d.c_out, rows, a_scratch, sum, u != first)
+              : add_outer(engine, passes, gy, d.c_out, d.c_out, x, d.c_in, rows, a_scratch, sum, u != first);
         if (!call.gx) continue;
         float* const gx = call.gx + row * d.c_in;
         rows_of(gy, d.c_out, rows, a);
