@@ -103,17 +103,19 @@ void measure_networks(Exec& exec, LatencyTable& table, const Space& space, const
       bytes += group.back()->bytes();
     }
     const SessionTimes session = time_session(exec, group, reference, options.visit, true, watch);
+    table.add_reference(space.name(), session.reference_us);
+    const double drift = table.reference_us(space.name()) / session.reference_us;
     for (std::size_t i = 0; i < group.size(); ++i) {
       const NetworkTimes& times = session.networks[i];
       const std::vector<LatencyTable::Key> keys = latency_keys(table.machine(), group[i]->plan());
-      TimedRun run{space.name(), task, genotypes[first + i], times.whole_us, 0, i64(keys.size())};
+      TimedRun run{space.name(), task, genotypes[first + i], times.whole_us * drift, 0, i64(keys.size())};
       for (std::size_t s = 0; s < keys.size(); ++s) {
-        table.add(keys[s].first, keys[s].second, times.step_us[s]);
-        run.steps_us += times.step_us[s];
+        const double us = times.step_us[s] * drift;
+        table.add(keys[s].first, keys[s].second, us);
+        run.steps_us += us;
       }
       table.add_run(std::move(run));
     }
-    table.add_reference(space.name(), session.reference_us);
     if (options.after_group) options.after_group();
     watch.progress({.phase = "measure " + space.name(),
                     .done = i64(next),
@@ -132,11 +134,15 @@ void measure_plan(Exec& exec, LatencyTable& table, const Space& space, const Tas
   TimedNetwork reference(plan_of(space, reference_genotype(space), task, true), exec.target());
   std::vector<std::unique_ptr<TimedNetwork>> alone;
   alone.push_back(std::make_unique<TimedNetwork>(std::move(plan), exec.target()));
-  const NetworkTimes times = time_session(exec, alone, reference, {}, true, watch).networks[0];
-  TimedRun run{space.name(), task, genotype, times.whole_us, 0, i64(keys.size())};
+  const SessionTimes session = time_session(exec, alone, reference, {}, true, watch);
+  const NetworkTimes& times = session.networks[0];
+  if (table.reference_us(space.name()) <= 0) table.add_reference(space.name(), session.reference_us);
+  const double drift = table.reference_us(space.name()) / session.reference_us;
+  TimedRun run{space.name(), task, genotype, times.whole_us * drift, 0, i64(keys.size())};
   for (std::size_t s = 0; s < keys.size(); ++s) {
-    run.steps_us += times.step_us[s];
-    if (missing.count(keys[s])) table.add(keys[s].first, keys[s].second, times.step_us[s]);
+    const double us = times.step_us[s] * drift;
+    run.steps_us += us;
+    if (missing.count(keys[s])) table.add(keys[s].first, keys[s].second, us);
   }
   // What was predicted before stays as it is, so the cost per call does not follow every candidate.
   if (table.runs().empty()) table.add_run(std::move(run));

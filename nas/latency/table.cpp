@@ -68,7 +68,7 @@ void LatencyTable::add_reference(const std::string& space, double us) {
 
 double LatencyTable::reference_us(const std::string& space) const {
   const auto found = references_.find(space);
-  return found == references_.end() ? 0 : found->second.median_us();
+  return found == references_.end() ? 0 : found->second.observed.front();
 }
 
 double LatencyTable::per_call_us() const {

@@ -50,9 +50,10 @@ class LatencyTable {
   // table was saved in between.
   void add(const std::string& key, Residence residence, double us);
   void add_run(TimedRun run);
-  // The fixed network of a space, timed in every session: drift cancels in ratios to it.
+  // The fixed network of a space, timed in every session: drift cancels in ratios to it. Observations are
+  // kept as they would have been in the space's first session.
   void add_reference(const std::string& space, double us);
-  double reference_us(const std::string& space) const;  // median; 0: none
+  double reference_us(const std::string& space) const;  // of the first session; 0: none
 
   // What a call costs beside its kernel: median over the networks timed of (end to end - sum) / calls.
   double per_call_us() const;
