@@ -27,6 +27,22 @@ constexpr Cost depthwise_cost(const DepthwiseDims& d) {
           .bytes_read = 4 * (d.n * d.h * d.w * d.c + d.c * taps),
           .bytes_written = 4 * d.n * oh * ow * d.c};
 }
+// Taps of one axis that meet the image, over all outputs.
+constexpr i64 depthwise_valid_taps(i64 size, i64 out, const DepthwiseDims& d) {
+  i64 taps = 0;
+  for (i64 o = 0; o < out; ++o) {
+    const i64 first = o * d.stride - d.pad, end = first + d.kernel;
+    const i64 inside = (end < size ? end : size) - (first > 0 ? first : 0);
+    taps += inside > 0 ? inside : 0;
+  }
+  return taps;
+}
+// Of depthwise_cost's macs, those on values inside the image: what has to be computed.
+constexpr i64 depthwise_valid_macs(const DepthwiseDims& d) {
+  const auto [oh, ow] = depthwise_out(d);
+  return d.n * d.c * depthwise_valid_taps(d.h, oh, d) * depthwise_valid_taps(d.w, ow, d);
+}
+static_assert(depthwise_valid_macs({.n = 1, .h = 2, .w = 2, .c = 1, .kernel = 3, .pad = 1}) == 16);
 constexpr Cost depthwise_input_grad_cost(const DepthwiseDims& d) {
   const auto [oh, ow] = depthwise_out(d);
   return {.macs = depthwise_cost(d).macs,

@@ -19,6 +19,7 @@ struct Vec {
   }
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec load_partial(const float* p, i64 n) { return {_mm256_maskload_ps(p, first(n))}; }
+  void stream(float* p) const { _mm256_stream_ps(p, v); }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void store_partial(float* p, i64 n) const { _mm256_maskstore_ps(p, first(n), v); }
   static __m256i first(i64 n) {
@@ -26,6 +27,11 @@ struct Vec {
   }
 };
 
+[[maybe_unused]] inline Vec pinned(Vec a) {
+  asm("" : "+x"(a.v));
+  return a;
+}
+[[maybe_unused]] inline void stream_fence() { _mm_sfence(); }
 [[maybe_unused]] inline Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
 [[maybe_unused]] inline Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
 [[maybe_unused]] inline Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }

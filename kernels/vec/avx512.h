@@ -7,6 +7,8 @@
 //   Vec::kWidth            lanes
 //   zero() broadcast(s) load(p) load_partial(p, n)   n lanes from p, the others 0; 0 <= n <= kWidth, no
 //   alignment v.store(p) v.store_partial(p, n)
+//   v.stream(p)         a store past the caches; p aligned to the vector; stream_fence() after the last one
+//   pinned(v)           v in a register: it is not read from memory again at each use
 //   + - * /   fma(a, b, c) = a*b + c   min(a, b) max(a, b): a NaN in b is passed on   sqrt
 //   select_less(a, b, x, y) = a < b ? x : y     sum(v) max_lane(v): over the lanes, in a fixed order
 //   broadcast_pair(p)   p[0] p[1] p[0] p[1] ...     sum_pairs(v)   v[0]+v[1], v[2]+v[3], ... in the lower
@@ -31,11 +33,17 @@ struct Vec {
   }
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Vec load_partial(const float* p, i64 n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
+  void stream(float* p) const { _mm512_stream_ps(p, v); }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_partial(float* p, i64 n) const { _mm512_mask_storeu_ps(p, first(n), v); }
   static __mmask16 first(i64 n) { return __mmask16((1u << n) - 1); }
 };
 
+[[maybe_unused]] inline Vec pinned(Vec a) {
+  asm("" : "+v"(a.v));
+  return a;
+}
+[[maybe_unused]] inline void stream_fence() { _mm_sfence(); }
 [[maybe_unused]] inline Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 [[maybe_unused]] inline Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
 [[maybe_unused]] inline Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }

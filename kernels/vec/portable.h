@@ -28,6 +28,7 @@ struct Vec {
     for (i64 i = 0; i < n; ++i) r.v[i] = p[i];
     return r;
   }
+  void stream(float* p) const { store(p); }
   void store(float* p) const { memcpy(p, &v, sizeof v); }
   void store_partial(float* p, i64 n) const {
     for (i64 i = 0; i < n; ++i) p[i] = v[i];
@@ -35,6 +36,10 @@ struct Vec {
   static Floats blend(Ints mask, Floats x, Floats y) { return Floats((Ints(x) & mask) | (Ints(y) & ~mask)); }
 };
 
+[[maybe_unused]] inline Vec pinned(Vec a) {
+  return a;
+}
+[[maybe_unused]] inline void stream_fence() {}
 [[maybe_unused]] inline Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
 [[maybe_unused]] inline Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }
 [[maybe_unused]] inline Vec operator*(Vec a, Vec b) { return {a.v * b.v}; }

@@ -3,10 +3,11 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "kernels/depthwise/depthwise.h"
 #include "kernels/exec.h"
+#include "kernels/roofline/roofline.h"
 #include "kernels/timing.h"
 #include "nas/cli/verb.h"
-#include "nas/evaluate/roofline.h"
 #include "nas/space/space.h"
 #include "nn/loss.h"
 #include "nn/optim/sgd.h"
@@ -39,6 +40,36 @@ ordered_json to_json(const Timing& t, double scale) {
           {"runs", t.runs}};
 }
 
+ordered_json to_json(const kernels::Roofline& roof) {
+  ordered_json levels = ordered_json::array();
+  for (const auto& l : roof.levels)
+    levels.push_back({{"kib", l.footprint >> 10},
+                      {"read_gbytes_per_s", l.read_bytes_per_second / 1e9},
+                      {"update_gbytes_per_s", l.update_bytes_per_second / 1e9}});
+  return {{"gmacs_per_s", roof.macs_per_second / 1e9},
+          {"stream_gbytes_per_s", roof.stream_bytes_per_second / 1e9},
+          {"levels", levels}};
+}
+
+// The least time of all calls of a step inside the running network. The first one's weights come from the
+// cache that holds all that one pass touches, those of later groups of images from the one that holds the
+// call's own operands; other operands were just written.
+double least_seconds(const kernels::Roofline& roof, const nn::Plan& plan, const nn::PlanRunner::StepTime& s,
+                     i64 batch, i64 pass_bytes, int threads) {
+  kernels::Roofline::Call call{
+      .cost = nn::cost(*s.step, s.images), .weight_bytes = 0, .weight_footprint = pass_bytes};
+  for (int weight : {s.step->w, s.step->bias})
+    if (weight >= 0) call.weight_bytes += 4 * plan.weights[std::size_t(weight)].value.count();
+  call.weight_bytes = std::min(call.weight_bytes, call.cost.bytes_read);
+  if (const auto* d = std::get_if<kernels::DepthwiseDims>(&s.step->dims))
+    call.cost.macs = s.images * kernels::depthwise_valid_macs(*d);
+  const double first = roof.seconds(call, threads);
+  call.weight_footprint = 0;
+  // The last group may be smaller than the others.
+  return std::min(first + double(s.calls - 1) * roof.seconds(call, threads),
+                  first * double(batch) / double(s.images));
+}
+
 void profile_plan(Console& console, const Request& r) {
   std::shared_ptr<const nn::Plan> plan;
   if (r.model.empty()) {
@@ -64,7 +95,7 @@ void profile_plan(Console& console, const Request& r) {
       if (plan->stages[std::size_t(s)].has_exit()) runner.run_head(exec, s, r.batch);
     }
   };
-  const nas::Roofline roof = nas::measure_roofline(exec);
+  const kernels::Roofline roof = kernels::measure_roofline();
   const Timing whole = measure(path);
   // Each call timed inside the running network, in the state in which it really runs.
   const std::vector<nn::PlanRunner::StepTime> steps =
@@ -73,16 +104,19 @@ void profile_plan(Console& console, const Request& r) {
   double sum = 0;
   i64 macs = 0;
   for (const auto& s : steps) sum += s.us;
+  i64 pass_bytes = runner.weight_bytes();
+  for (const auto& s : steps) pass_bytes += nn::cost(*s.step, r.batch).bytes_written;
   ordered_json calls = ordered_json::array();
   std::vector<std::vector<std::string>> rows{
       {"kernel", "dims", "calls", "MACs", "bytes", "us", "share", "% of roof"}};
   for (const auto& s : steps) {
     // Bytes: the weights pass once per call.
     const Cost all = nn::cost(*s.step, r.batch), one = nn::cost(*s.step, 1), two = nn::cost(*s.step, 2);
-    const i64 bytes = all.bytes_read + all.bytes_written +
-                      (s.calls - 1) * (2 * one.bytes_read - two.bytes_read);
+    const i64 bytes =
+        all.bytes_read + all.bytes_written + (s.calls - 1) * (2 * one.bytes_read - two.bytes_read);
     const Cost cost{all.macs, all.other_ops, bytes - all.bytes_written, all.bytes_written};
-    const double share = s.us / sum, of_roof = roof.seconds(cost) * 1e6 / s.us;
+    const double share = s.us / sum,
+                 of_roof = least_seconds(roof, *plan, s, r.batch, pass_bytes, exec.threads()) * 1e6 / s.us;
     macs += cost.macs;
     const std::string dims = nn::dims_text(nn::at_batch(s.step->dims, s.images));
     const std::string kernel(s.kernel);
@@ -110,20 +144,17 @@ void profile_plan(Console& console, const Request& r) {
          {"latency_us", to_json(whole, 1)},
          {"macs", macs},
          {"memory_bytes", {{"weights", weights}, {"arena", arena}, {"peak", weights + arena}}},
-         {"roofline",
-          {{"gmacs_per_s", roof.macs_per_second / 1e9}, {"gbytes_per_s", roof.bytes_per_second / 1e9},
-                                             {"gbytes_per_s_in_cache", roof.cached_bytes_per_second / 1e9}}},
+         {"roofline", to_json(roof)},
          {"calls", calls}});
   char text[400];
-  std::snprintf(
-      text, sizeof text,
-      "batch %lld, %d thread(s), %s: %.1f us (p10 %.1f, p90 %.1f, %lld runs), %s MACs\n"
-      "memory: weights %s, arena %s bytes; roofline: %.1f GMAC/s (gemm in cache), %.1f GB/s (copy), %.1f in cache\n",
-      static_cast<long long>(r.batch), exec.threads(), std::string(target_name(exec.target())).c_str(),
-      whole.median_us, whole.p10_us, whole.p90_us, static_cast<long long>(whole.runs),
-      format_count(macs).c_str(), format_count(weights).c_str(), format_count(arena).c_str(),
-      roof.macs_per_second / 1e9, roof.bytes_per_second / 1e9, roof.cached_bytes_per_second / 1e9);
-  console.print(text + table(rows));
+  std::snprintf(text, sizeof text,
+                "batch %lld, %d thread(s), %s: %.1f us (p10 %.1f, p90 %.1f, %lld runs), %s MACs\n"
+                "memory: weights %s, arena %s bytes; ",
+                static_cast<long long>(r.batch), exec.threads(),
+                std::string(target_name(exec.target())).c_str(), whole.median_us, whole.p10_us, whole.p90_us,
+                static_cast<long long>(whole.runs), format_count(macs).c_str(), format_count(weights).c_str(),
+                format_count(arena).c_str());
+  console.print(text + roof.text() + "\n" + table(rows));
 }
 
 void profile_training(Console& console, const Request& r) {

@@ -49,6 +49,7 @@ void dispatch_actions(Console& console, std::span<const Verb> list, const std::s
 // The overview printed by `offramp` and `offramp help`.
 std::string overview();
 
+void run_bench(Console& console, const Words& words);
 void run_compare(Console& console, const Words& words);
 void run_data(Console& console, const Words& words);
 void run_eval(Console& console, const Words& words);

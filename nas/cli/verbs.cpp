@@ -21,7 +21,7 @@ constexpr auto kVerbs = std::to_array<Verb>({
     {"profile", "time every kernel call of a model", run_profile},
     {"op", "run one operator, forward and gradients, on .npy arrays", run_op},
     {"measure", "build this machine's latency table", run_measure},
-    {"bench", "kernel micro-benchmarks", nullptr},
+    {"bench", "time every kernel row on real layer shapes", run_bench},
     {"export", "write a model in other formats", nullptr},
     {"report", "an HTML file about a run", run_report},
     {"compare", "several runs side by side", run_compare},

@@ -1,17 +1,17 @@
-#include "bench/problems.h"
+#include "nas/microbench/problems.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <map>
 
-#include "bench/works.h"
 #include "kernels/error.h"
+#include "nas/microbench/works.h"
 #include "nas/space/space.h"
 #include "nn/plan/dims_fields.h"
 #include "nn/record.h"
 #include "tensor/file.h"
 
-namespace offramp::bench {
+namespace offramp::nas::microbench {
 namespace {
 
 constexpr std::string_view kUpdate = "update count=";
@@ -39,6 +39,23 @@ i64 size_of(const Problem& problem) {
   return cost.macs + cost.other_ops;
 }
 
+void add_lines(const std::string& name, std::string_view text, std::vector<Problem>& to) {
+  i64 number = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view line = text.substr(at, end - at);
+    line = line.substr(0, line.find('#'));
+    at = end + 1;
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    try {
+      add(to, parse_problem(line));
+    } catch (const Error& e) {
+      throw input_error(name + ":" + std::to_string(number) + ": " + e.what());
+    }
+  }
+}
+
 }  // namespace
 
 std::string Problem::text() const {
@@ -57,31 +74,22 @@ Problem parse_problem(std::string_view line) {
 
 std::vector<Problem> read_problems(const std::string& path) {
   std::vector<Problem> problems;
-  if (std::filesystem::is_directory(path)) {
-    std::vector<std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(path))
-      if (entry.path().extension() == ".txt") files.push_back(entry.path());
-    if (files.empty()) throw input_error(path + ": holds no .txt file with problems");
-    std::sort(files.begin(), files.end());
-    for (const std::string& file : files)
-      for (const Problem& p : read_problems(file)) add(problems, p);
+  if (!std::filesystem::is_directory(path)) {
+    add_lines(path, read_file(path, i64{1} << 24), problems);
     return problems;
   }
-  const std::string text = read_file(path, i64{1} << 24);
-  i64 number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    std::string_view line = std::string_view(text).substr(at, end - at);
-    line = line.substr(0, line.find('#'));
-    at = end + 1;
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    try {
-      add(problems, parse_problem(line));
-    } catch (const Error& e) {
-      throw input_error(path + ":" + std::to_string(number) + ": " + e.what());
-    }
-  }
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path))
+    if (entry.path().extension() == ".txt") files.push_back(entry.path());
+  if (files.empty()) throw input_error(path + ": holds no .txt file with problems");
+  std::sort(files.begin(), files.end());
+  for (const std::string& file : files) add_lines(file, read_file(file, i64{1} << 24), problems);
+  return problems;
+}
+
+std::vector<Problem> builtin_problems() {
+  std::vector<Problem> problems;
+  for (const BuiltinShapes& file : builtin_shapes()) add_lines(std::string(file.name), file.text, problems);
   return problems;
 }
 
@@ -92,10 +100,10 @@ void add_problems(const nn::Plan& plan, std::vector<Problem>& to) {
 }
 
 void add_problems(const std::string& space_name, const std::string& genotype, std::vector<Problem>& to) {
-  const nas::Space space = nas::Space::load(space_name);
-  const nas::Genotype genes = genotype == "min"   ? space.min_genotype()
-                              : genotype == "max" ? space.max_genotype()
-                                                  : space.canonical(space.from_text(genotype));
+  const Space space = Space::load(space_name);
+  const Genotype genes = genotype == "min"   ? space.min_genotype()
+                         : genotype == "max" ? space.max_genotype()
+                                             : space.canonical(space.from_text(genotype));
   nn::MetaParameters weightless;
   nn::EarlyExitNetwork network(space.decode(genes), weightless);
   const nn::Plan trained = nn::record(network), deployed = nn::deployable(network);
@@ -138,4 +146,4 @@ std::vector<Work> training_works(const Problem& problem, i64 batch) {
   return std::visit([&](const auto& d) { return training_works(nn::dims_text(step), d); }, step);
 }
 
-}  // namespace offramp::bench
+}  // namespace offramp::nas::microbench

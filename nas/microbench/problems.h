@@ -4,10 +4,10 @@
 #include <string_view>
 #include <vector>
 
-#include "bench/work.h"
+#include "nas/microbench/work.h"
 #include "nn/plan/plan.h"
 
-namespace offramp::bench {
+namespace offramp::nas::microbench {
 
 // "conv2d n=1 h=32 ...", as nn::dims_text prints a step, or "update count=N": an optimiser's step over N
 // values.
@@ -25,6 +25,13 @@ Problem parse_problem(std::string_view line);
 // and line.
 std::vector<Problem> read_problems(const std::string& path);
 
+// The files of bench/shapes, compiled in.
+struct BuiltinShapes {
+  std::string_view name, text;
+};
+const std::vector<BuiltinShapes>& builtin_shapes();
+std::vector<Problem> builtin_problems();
+
 // Every call of a plan for one sample. Without repetition, in order of first use.
 void add_problems(const nn::Plan& plan, std::vector<Problem>& to);
 // Of the network a genotype stands for: its deployed plan, the normalisations and activations of the plan
@@ -39,4 +46,4 @@ std::vector<Problem> spread(const std::vector<Problem>& problems, i64 count);
 std::vector<Work> inference_works(const Problem& problem, i64 batch);
 std::vector<Work> training_works(const Problem& problem, i64 batch);
 
-}  // namespace offramp::bench
+}  // namespace offramp::nas::microbench

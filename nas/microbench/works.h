@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
-#include "bench/work.h"
+#include "nas/microbench/work.h"
 #include "nn/plan/plan.h"
 
-namespace offramp::bench {
+namespace offramp::nas::microbench {
 
 // Multiply-accumulates: works_conv.cpp.
 std::vector<Work> inference_works(const std::string& text, const kernels::Conv2dDims& d);
@@ -33,4 +33,4 @@ std::vector<Work> training_works(const std::string& text, const kernels::ResizeD
 inline std::vector<Work> training_works(const std::string&, const kernels::SoftmaxDims&) { return {}; }
 std::vector<Work> update_works(const std::string& text, i64 count);
 
-}  // namespace offramp::bench
+}  // namespace offramp::nas::microbench

@@ -2,7 +2,6 @@
 #include <tuple>
 #include <type_traits>
 
-#include "bench/works.h"
 #include "kernels/act/act.h"
 #include "kernels/binary/binary.h"
 #include "kernels/norm/norm.h"
@@ -10,8 +9,9 @@
 #include "kernels/resize/resize.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/update/update.h"
+#include "nas/microbench/works.h"
 
-namespace offramp::bench {
+namespace offramp::nas::microbench {
 namespace {
 
 using namespace kernels;
@@ -247,4 +247,4 @@ std::vector<Work> update_works(const std::string& text, i64 count) {
                     squares, squares_door, &SumSquaresRow::name)};
 }
 
-}  // namespace offramp::bench
+}  // namespace offramp::nas::microbench

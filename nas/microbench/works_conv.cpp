@@ -1,12 +1,12 @@
 // The families whose work is multiply-accumulates. Integer operands: sums are exact in float, so a row must
 // agree with the reference bit for bit.
-#include "bench/works.h"
+#include "nas/microbench/works.h"
 
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gemm/gemm.h"
 
-namespace offramp::bench {
+namespace offramp::nas::microbench {
 namespace {
 
 using namespace kernels;
@@ -53,6 +53,7 @@ std::vector<Work> inference_works(const std::string& text, const Conv2dDims& d) 
   };
   Work work = make_work(text, conv2d_cost(d), 0, {{inputs(d), kInts}, {weights(d), kInts}, {d.c_out, kInts}},
                         {{outputs(d)}}, conv2d_kernels(), d, make_call, kConv2d, &Conv2dKernel::name);
+  work.weight_bytes = 4 * weights(d);
   for (WorkRow& row : work.rows)
     // The packed form is that of the row which the target takes; others pack as they run.
     if (select_conv2d(d, row.target).name == row.name)
@@ -103,6 +104,8 @@ std::vector<Work> inference_works(const std::string& text, const DepthwiseDims& 
   };
   Work work = make_work(text, depthwise_cost(d), 0, {{inputs(d), kInts}, {weights(d), kInts}, {d.c, kInts}},
                         {{outputs(d)}}, depthwise_table(), d, make_call, kDepthwise, &DepthwiseRow::name);
+  work.weight_bytes = 4 * weights(d);
+  work.valid_macs = depthwise_valid_macs(d);
   for (WorkRow& row : work.rows)
     row.pack = [d, target = row.target](Arrays<float>& a) {
       a.packed.resize(std::size_t(depthwise_packed_floats(d, target)));
@@ -126,12 +129,14 @@ std::vector<Work> training_works(const std::string& text, const DepthwiseDims& d
                                    .gw = want_gx ? nullptr : a.y(0)};
     };
   };
-  return {make_work("gx of " + text, depthwise_input_grad_cost(d), 0, in, {{inputs(d)}},
-                    depthwise_input_grad_table(), d, make_call(true), kDepthwiseGrad,
-                    &DepthwiseInputGradRow::name),
-          make_work("gw of " + text, depthwise_weight_grad_cost(d), 0, in, {{weights(d)}},
-                    depthwise_weight_grad_table(), d, make_call(false), kDepthwiseGrad,
-                    &DepthwiseWeightGradRow::name)};
+  std::vector<Work> works{make_work("gx of " + text, depthwise_input_grad_cost(d), 0, in, {{inputs(d)}},
+                                    depthwise_input_grad_table(), d, make_call(true), kDepthwiseGrad,
+                                    &DepthwiseInputGradRow::name),
+                          make_work("gw of " + text, depthwise_weight_grad_cost(d), 0, in, {{weights(d)}},
+                                    depthwise_weight_grad_table(), d, make_call(false), kDepthwiseGrad,
+                                    &DepthwiseWeightGradRow::name)};
+  for (Work& work : works) work.valid_macs = depthwise_valid_macs(d);
+  return works;
 }
 
 std::vector<Work> inference_works(const std::string& text, const GemmDims& d) {
@@ -150,6 +155,7 @@ std::vector<Work> inference_works(const std::string& text, const GemmDims& d) {
   };
   Work work = make_work(text, gemm_cost(d), 0, {{d.m * d.k, kInts}, {d.n * d.k, kInts}, {d.n, kInts}},
                         {{d.m * d.n}}, gemm_kernels(), d, make_call, kGemm, &GemmKernel::name);
+  work.weight_bytes = 4 * d.n * d.k;
   for (WorkRow& row : work.rows)
     if (select_gemm(d, row.target).name == row.name)
       row.pack = [d, target = row.target](Arrays<float>& a) {
@@ -191,4 +197,4 @@ std::vector<Work> training_works(const std::string& text, const GemmDims& d) {
                     {{d.n * d.k}}, gemm_kernels(), dw, gw, kGemm, &GemmKernel::name)};
 }
 
-}  // namespace offramp::bench
+}  // namespace offramp::nas::microbench

@@ -10,7 +10,7 @@
 #include "kernels/cost.h"
 #include "kernels/exec.h"
 
-namespace offramp::bench {
+namespace offramp::nas::microbench {
 
 template <class T>
 struct CacheLineAllocator {
@@ -29,8 +29,9 @@ using Array = std::vector<T, CacheLineAllocator<T>>;
 template <class T>
 struct Arrays {
   std::vector<Array<T>> in, out;
-  Array<T> packed;  // weights as the row reads them, empty where the family packs nothing
-  const T* packed_or_null() const { return packed.empty() ? nullptr : packed.data(); }
+  Array<T> packed;            // weights as the row reads them, empty where the family packs nothing
+  std::size_t packed_at = 0;  // of the copy to read: packed may hold several
+  const T* packed_or_null() const { return packed.empty() ? nullptr : packed.data() + packed_at; }
   const T* x(std::size_t i) const { return in[i].data(); }
   // Kernels write through their call struct.
   T* y(std::size_t i) const { return const_cast<T*>(out[i].data()); }
@@ -53,7 +54,9 @@ struct WorkRow {
 struct Work {
   std::string what;  // the problem in text form, with the gradient asked for where there are several
   Cost cost;
-  double tolerance;  // of |got - want| relative to 1 + the largest |want| of an output; 0: bit for bit
+  i64 valid_macs = 0;    // of cost.macs, those on values inside the image; 0: all
+  i64 weight_bytes = 0;  // of cost.bytes_read, in calls of inference
+  double tolerance;      // of |got - want| relative to 1 + the largest |want| of an output; 0: bit for bit
   std::vector<Operand> in, out;
   std::function<void(Exec&, const Arrays<double>&)> reference;
   std::vector<WorkRow> rows;  // those that accept the problem
@@ -67,6 +70,8 @@ Work make_work(std::string what, const Cost& cost, double tolerance, std::vector
                Name name) {
   Work work{.what = std::move(what),
             .cost = cost,
+            .valid_macs = 0,
+            .weight_bytes = 0,
             .tolerance = tolerance,
             .in = std::move(in),
             .out = std::move(out),
@@ -96,4 +101,4 @@ Work make_work(std::string what, const Cost& cost, double tolerance, std::vector
   return work;
 }
 
-}  // namespace offramp::bench
+}  // namespace offramp::nas::microbench
