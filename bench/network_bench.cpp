@@ -46,8 +46,10 @@ void serve(const Options& o, const nn::Model& model) {
   nn::EarlyExitRunner early(model.plan, exec.target(), o.batch, exec.threads());
   nn::PlanRunner& runner = early.plan_runner();
   Rng rng(1);
-  std::generate_n(runner.input(), o.batch * plan.buffers[0], [&] { return rng.uniform(-1, 1); });
+  std::vector<float> images(std::size_t(o.batch * plan.buffers[0]));
+  for (float& v : images) v = rng.uniform(-1, 1);
   const auto path = [&] {
+    std::copy(images.begin(), images.end(), runner.input());  // a pass overwrites them
     for (i64 s = 0; s < i64(plan.stages.size()); ++s) {
       runner.run_body(exec, s, o.batch);
       if (plan.stages[std::size_t(s)].has_exit()) runner.run_head(exec, s, o.batch);

@@ -170,7 +170,8 @@ std::vector<std::string> winners(const std::vector<SharedWork>& works, const std
   for (const SharedWork& work : works)
     for (const WorkRow& row : work->rows) target_of[std::string(row.name)] = row.target;
   for (const Result& r : results)
-    if (r.wrong.empty()) by_what[r.what].emplace_back(target_of[r.row], &r);
+    if (r.wrong.empty())  // rows of different families compute different things on the same text
+      by_what[r.row.substr(0, r.row.find('/')) + " " + r.what].emplace_back(target_of[r.row], &r);
   for (const auto& [what, rows] : by_what) {
     std::map<std::string, bool> wins;
     for (Target target : {Target::portable, Target::avx2, Target::avx512}) {

@@ -15,10 +15,10 @@
 #include "nas/search/hypervolume.h"
 #include "nas/search/limits.h"
 #include "nas/search/nsga2.h"
+#include "nas/search/run_dir.h"
 #include "nas/search/run_latency.h"
 #include "nas/seeds.h"
 #include "nas/study/store.h"
-#include "nas/study/writer_lock.h"
 #include "tensor/file.h"
 #include "tensor/npy.h"
 #include "tensor/safetensors.h"
@@ -29,33 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr i64 kTestBatch = 128;
-constexpr char kInfeasible[] =
-    "infeasible";  // set beside kMetaFinished when no network meets the target: says why
-
-// Where things are in a run directory.
-struct Paths {
-  std::string out;
-  std::string config() const { return out + "/run.toml"; }
-  std::string space() const { return out + "/space.toml"; }
-  std::string archive() const { return out + "/archive.sqlite"; }
-  std::string supernet() const { return out + "/supernet.safetensors"; }
-  std::string work() const { return out + "/work"; }
-  std::string front() const { return out + "/front.csv"; }
-  std::string models() const { return out + "/models"; }
-  std::string model(i64 id) const { return models() + "/" + std::to_string(id) + ".safetensors"; }
-  std::string chosen() const { return out + "/chosen.safetensors"; }
-  std::string latency() const { return out + "/latency.tsv"; }
-  std::string missing() const { return out + "/missing_keys.txt"; }
-  std::string report() const { return out + "/report.html"; }
-  std::string sample() const { return out + "/sample.npy"; }
-};
-
-void make_folder(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) throw Error("cannot create folder " + path + ": " + error.message());
-}
-
 std::string shortest(double value) {
   char text[40];
   const int length = std::snprintf(text, sizeof text, "%.6f", value);
@@ -244,7 +217,7 @@ class Run {
                    " (genotype " + to_text(nearest->genotype) + "): raise the limits, or --evals");
   }
   [[noreturn]] void end_infeasible(const std::string& why) {
-    store_.set_meta(kInfeasible, why);
+    store_.set_meta(kMetaInfeasible, why);
     store_.set_meta(kMetaFinished, "1");
     throw Error(why, Error::Kind::infeasible);
   }
@@ -417,7 +390,7 @@ class Run {
   const SearchRequest& request_;
   const SearchConfig& config_;
   const Watch& watch_;
-  Paths paths_;
+  RunPaths paths_;
   Store store_;
   Space space_;
   data::Splits splits_;
@@ -427,71 +400,12 @@ class Run {
   CandidateEvaluator evaluator_;
   Front front_;
   std::map<i64, double> average_macs_;  // of every candidate, by id
-  i64 generations_known_;  // rows that an interrupted run has left
+  i64 generations_known_;               // rows that an interrupted run has left
   i64 evaluated_ = 0, failed_ = 0;
   double hypervolume_ = 0;
 };
 
 }  // namespace
-
-void create_run(const SearchRequest& request, bool force) {
-  const Paths paths{request.out};
-  std::error_code error;
-  if (fs::exists(paths.out, error) &&
-      !(fs::is_directory(paths.out, error) && fs::is_empty(paths.out, error))) {
-    if (!force)
-      throw usage_error(paths.out + " exists already: choose another --out, or --force to replace it");
-    if (!fs::is_directory(paths.out, error)) throw usage_error(paths.out + " is not a folder");
-  }
-  // Before anything is written or removed.
-  const Space space = Space::load(request.config.space);
-  std::optional<LatencyTable> latency;
-  if (!request.latency_table.empty() || request.config.objective == "latency" ||
-      request.config.limits.latency_us > 0)
-    latency = starting_table(request.latency_table);
-  data::require(request.config.data, request.data_dirs);
-  std::optional<WriterLock> lock;  // refuses to pull a run from under another process
-  if (fs::exists(paths.archive(), error)) lock.emplace(paths.archive());
-  for (const std::string& file :
-       {paths.config(), paths.space(), paths.archive(), paths.archive() + "-wal", paths.archive() + "-shm",
-        paths.archive() + "-journal", paths.archive() + "-lock", paths.supernet(), paths.front(),
-        paths.chosen(), paths.latency(), paths.missing(), paths.report(), paths.sample(), paths.models(),
-        paths.work(), paths.out + "/env.json"})
-    fs::remove_all(file, error);
-  lock.reset();
-  make_folder(paths.out);
-  write_file_atomically(paths.space(), space.text());
-  if (latency) latency->save(paths.latency());
-  Store::create(paths.archive());
-  write_file_atomically(paths.config(), to_toml(request.config));  // last: a folder with it is a whole run
-}
-
-SearchConfig load_run(const std::string& out) {
-  const Paths paths{out};
-  if (!fs::exists(paths.config()))
-    throw input_error(out + " is not a run directory: there is no " + paths.config());
-  SearchConfig config;
-  read_config(config, paths.config());
-  return config;
-}
-
-bool run_finished(const std::string& out) {
-  const Store store = Store::open(Paths{out}.archive(), Store::Access::read);
-  if (const auto why = store.meta(kInfeasible)) throw Error(*why, Error::Kind::infeasible);
-  return store.meta(kMetaFinished).has_value();
-}
-
-void add_latency(const std::string& out, const std::string& path) {
-  const Paths paths{out};
-  const WriterLock lock(paths.archive());
-  if (!fs::exists(paths.latency()))
-    throw usage_error(out + " has no latency table; only a new run can start with one");
-  LatencyTable table = LatencyTable::load(paths.latency());
-  merge_missing(table, starting_table(path), path);
-  table.save(paths.latency());
-  std::error_code ignored;
-  fs::remove(paths.missing(), ignored);
-}
 
 SearchResult continue_run(Exec& exec, const SearchRequest& request, const Watch& watch) {
   return Run(exec, request, watch).run();

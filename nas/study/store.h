@@ -12,7 +12,9 @@ namespace offramp::nas {
 
 // Keys of Store::meta that others than the search itself read.
 inline constexpr char kMetaFinished[] = "finished";  // set once everything is written
-inline constexpr char kMetaClasses[] = "classes";    // of the data: chance is the worst of accuracies
+inline constexpr char kMetaInfeasible[] =
+    "infeasible";                                  // beside it when no network met target and limits: why
+inline constexpr char kMetaClasses[] = "classes";  // of the data: chance is the worst of accuracies
 
 class Store {
  public:

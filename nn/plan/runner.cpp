@@ -267,6 +267,10 @@ std::vector<PlanRunner::StepTime> PlanRunner::time_steps(Exec& exec, i64 last_st
   for (i64 s = 0; s <= last_stage; ++s)
     for (const Part* part : {&bodies_[size_t(s)], &heads_[size_t(s)]}) parts.push_back(part);
 
+  // Results come to lie where the image was: a pass over what the last one left would soon compute with
+  // denormal numbers, at a tenth of the speed.
+  const std::vector<float> images(input(), input() + n * plan_->buffers[0]);
+
   // Recorded once, in order, for the names of the rows.
   std::vector<StepTime> times;
   for (const Part* part : parts) {
@@ -287,6 +291,7 @@ std::vector<PlanRunner::StepTime> PlanRunner::time_steps(Exec& exec, i64 last_st
   std::vector<std::vector<double>> samples(times.size());
   std::vector<double> us(times.size());
   for (i64 run = 0; run < runs; ++run) {
+    std::copy(images.begin(), images.end(), input());
     time_pass(exec, last_stage, n, us);
     for (size_t i = 0; i < us.size(); ++i) samples[i].push_back(us[i]);
   }

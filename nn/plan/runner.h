@@ -31,7 +31,7 @@ class PlanRunner {
   void compact(i64 stage, std::span<const i64> keep);
 
   // Every step of stages 0..last (bodies and heads, in order), timed inside the running network: medians of
-  // `runs` passes.
+  // `runs` passes over the images in input().
   struct StepTime {
     const Step* step;
     std::string_view kernel;  // row name
@@ -39,7 +39,7 @@ class PlanRunner {
     double us;                // all calls, divided by the threads that shared them
   };
   std::vector<StepTime> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs);
-  // One such pass: microseconds of every step, without the clock's own.
+  // One such pass: microseconds of every step, without the clock's own. Overwrites input().
   void time_pass(Exec& exec, i64 last_stage, i64 n, std::span<double> us);
 
   i64 weight_bytes() const { return i64(weights_.bytes()); }

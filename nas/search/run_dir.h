@@ -1,0 +1,29 @@
+// Where things are in a run directory.
+#pragma once
+#include <string>
+
+#include "kernels/types.h"
+
+namespace offramp::nas {
+
+struct RunPaths {
+  std::string out;
+  std::string config() const { return out + "/run.toml"; }
+  std::string space() const { return out + "/space.toml"; }
+  std::string archive() const { return out + "/archive.sqlite"; }
+  std::string supernet() const { return out + "/supernet.safetensors"; }
+  std::string work() const { return out + "/work"; }
+  std::string front() const { return out + "/front.csv"; }
+  std::string models() const { return out + "/models"; }
+  std::string model(i64 id) const { return models() + "/" + std::to_string(id) + ".safetensors"; }
+  std::string chosen() const { return out + "/chosen.safetensors"; }
+  std::string latency() const { return out + "/latency.tsv"; }
+  std::string missing() const { return out + "/missing_keys.txt"; }
+  std::string report() const { return out + "/report.html"; }
+  std::string sample() const { return out + "/sample.npy"; }
+};
+
+// Throws Error when it cannot be made.
+void make_folder(const std::string& path);
+
+}  // namespace offramp::nas
