@@ -76,14 +76,18 @@ void report(Console& console, const std::string& out, const nas::SearchResult& r
                                {"chosen", result.chosen},
                                {"chosen_model", result.chosen_model}});
   }
+  const bool timed = !result.front.empty() && result.front[0].latency_us;
   std::vector<std::vector<std::string>> rows{
-      {"network", "tune", "test", "average MACs", "full MACs", "share", "params", "us", ""}};
-  for (const auto& n : result.front)
+      {"network", "tune", "test", "average MACs", "full MACs", "share", "params"}};
+  if (timed) rows[0].push_back("us");
+  rows[0].push_back("");
+  for (const auto& n : result.front) {
     rows.push_back({std::to_string(n.id), format_percent(n.accuracy_tune), format_percent(n.accuracy_test),
                     format_count(i64(n.avg_macs)), format_count(n.full_macs),
-                    format_percent(n.avg_macs / double(n.full_macs)), format_count(n.params),
-                    n.latency_us ? std::to_string(i64(*n.latency_us + 0.5)) : "",
-                    n.id == result.chosen ? "<- chosen" : ""});
+                    format_percent(n.avg_macs / double(n.full_macs)), format_count(n.params)});
+    if (timed) rows.back().push_back(n.latency_us ? std::to_string(i64(*n.latency_us + 0.5)) : "");
+    rows.back().push_back(n.id == result.chosen ? "<- chosen" : "");
+  }
   console.print("front of " + std::to_string(result.evaluated) +
                 " evaluated candidates, trained to the end:\n" + table(rows) + other_budgets(result) +
                 "model " + result.chosen_model + "\n");
