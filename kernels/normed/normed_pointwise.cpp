@@ -21,9 +21,6 @@ i64 unit_rows(const NormedDims& d) {
 void rows_of(const float* tile, i64 row, i64 rows, const float** a) {
   for (i64 i = 0; i < rows; ++i) a[i] = tile + i * row;
 }
-void places(i64 row, i64 rows, i64* c_off) {
-  for (i64 i = 0; i < rows; ++i) c_off[i] = i * row;
-}
 
 // Floats from a column of a turned tile to the next.
 constexpr i64 turned_row(i64 rows) { return round_up(rows, 16) + 16; }
@@ -234,31 +231,11 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
 
   parallel_for(exec, units, 1, [&](i64 begin, i64 end, int worker) {
     float* const scratch = exec.worker_scratch(worker, unit * d.c_in);
-    const float* a[kMostRows];
-    i64 c_off[kMostRows];
-    places(d.c_out, unit, c_off);
-    const i64 start = 0;
     for (i64 u = begin; u < end; ++u) {
       const i64 row = u * unit, rows = std::min(unit, d.rows - row);
-      rows_of(read_tile(passes, call.in, d.c_in, d.hw, row, rows, scratch), d.c_in, rows, a);
+      const float* const x = read_tile(passes, call.in, d.c_in, d.hw, row, rows, scratch);
       float* const y = call.y + row * d.c_out;
-      engine.run({.m = rows,
-                  .n = d.c_out,
-                  .a = a,
-                  .a_k = 1,
-                  .a_seg = &start,
-                  .segs = 1,
-                  .seg_k = d.c_in,
-                  .packed = false,
-                  .b = turned,
-                  .b_seg = &start,
-                  .b_k = d.c_out,
-                  .c = y,
-                  .c_off = c_off,
-                  .accumulate = false,
-                  .bias = call.bias,
-                  .residual = nullptr,
-                  .act = call.act});
+      multiply(engine, x, rows, d.c_in, turned, d.c_out, d.c_out, y, d.c_out, nullptr, call.bias, call.act);
       if (!call.out.gamma) continue;
       float* const sums = partial + u * 2 * d.c_out;
       passes.store_statistics({.c = d.c_out,
@@ -288,16 +265,12 @@ void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseG
   const i64 parts = std::min(units, std::clamp<i64>(units / 2, 4, 16));
   float* const sums = exec.shared_scratch(parts * size + (slope ? units * 2 * d.c_in : 0));
   float* const partial = sums + parts * size;
-  const i64 start = 0;
   parallel_for(exec, parts, 1, [&](i64 begin, i64 end, int worker) {
     const i64 y_floats = round_up(unit * d.c_out, 16) + 80, x_floats = round_up(unit * d.c_in, 16) + 80;
     float* const gy_scratch =
         exec.worker_scratch(worker, y_floats + 2 * x_floats + std::min(d.c_in, d.c_out) * turned_row(unit));
     float *const x_scratch = gy_scratch + y_floats, *const g_scratch = x_scratch + x_floats;
     float* const a_scratch = g_scratch + x_floats;
-    const float* a[kMostRows];
-    i64 c_off[kMostRows];
-    places(d.c_in, unit, c_off);
     for (i64 part = begin; part < end; ++part) {
       const i64 first = units * part / parts, last = units * (part + 1) / parts;
       for (i64 u = first; u < last; ++u) {
@@ -315,24 +288,8 @@ void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseG
               : add_outer(engine, passes, gy, d.c_out, d.c_out, x, d.c_in, rows, a_scratch, sum, u != first);
         if (!call.gx) continue;
         float* const gx = call.gx + row * d.c_in;
-        rows_of(gy, d.c_out, rows, a);
-        engine.run({.m = rows,
-                    .n = d.c_in,
-                    .a = a,
-                    .a_k = 1,
-                    .a_seg = &start,
-                    .segs = 1,
-                    .seg_k = d.c_out,
-                    .packed = false,
-                    .b = call.w,
-                    .b_seg = &start,
-                    .b_k = call.w_row,
-                    .c = slope ? g_scratch : gx,
-                    .c_off = c_off,
-                    .accumulate = false,
-                    .bias = nullptr,
-                    .residual = call.residual ? call.residual + row * d.c_in : nullptr,
-                    .act = Act::none});
+        multiply(engine, gy, rows, d.c_out, call.w, call.w_row, d.c_in, slope ? g_scratch : gx, d.c_in,
+                 call.residual ? call.residual + row * d.c_in : nullptr);
         if (!slope) continue;
         float* const slopes = partial + u * 2 * d.c_in;
         passes.slope({.c = d.c_in,
