@@ -38,6 +38,11 @@ Exec::Exec(Target target, int threads, bool record_only)
                       " was asked for, but this CPU or operating system does not support it");
 }
 
+Exec::Exec(cuda::Gpu& gpu, cuda::Math math, int threads) : Exec(default_target(), threads) {
+  gpu_ = &gpu;
+  math_ = math;
+}
+
 Exec::~Exec() = default;
 
 ThreadPool& Exec::pool() const {

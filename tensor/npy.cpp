@@ -149,6 +149,7 @@ const char* descr_of(DType dtype) {
     case DType::i64:
       return "<i8";
     case DType::u8:
+    case DType::bf16:  // refused by write_npy
       break;
   }
   return "|u1";
@@ -205,6 +206,7 @@ Tensor read_npy(const std::string& path) {
 void write_npy(const std::string& path, const Tensor& tensor) {
   if (!tensor.defined() || tensor.device() == Device::meta)
     throw Error("cannot write " + path + ": the tensor has no contents");
+  if (tensor.dtype() == DType::bf16) throw Error("cannot write " + path + ": .npy knows no bf16");
   std::string dict =
       std::string("{'descr': '") + descr_of(tensor.dtype()) + "', 'fortran_order': False, 'shape': (";
   for (i64 i = 0; i < tensor.rank(); ++i)

@@ -40,6 +40,8 @@ const char* name_of(DType dtype) {
       return "F64";
     case DType::i64:
       return "I64";
+    case DType::bf16:
+      return "BF16";
     case DType::u8:
       break;
   }
@@ -101,8 +103,10 @@ Entry entry_from(const std::string& name, const Json& json, i64 data_bytes) {
     out.dtype = DType::i64;
   else if (dtype == "U8")
     out.dtype = DType::u8;
+  else if (dtype == "BF16")
+    out.dtype = DType::bf16;
   else
-    throw input_error("dtype " + shown(dtype) + " is not supported, wanted F32, F64, I64 or U8");
+    throw input_error("dtype " + shown(dtype) + " is not supported, wanted F32, F64, I64, U8 or BF16");
   std::vector<i64> extents;
   for (const Json& extent : json["shape"]) extents.push_back(whole_number(extent));
   out.shape = Shape(std::move(extents));

@@ -3,13 +3,11 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
-#include <list>
-#include <mutex>
-#include <new>
 #include <string>
-#include <unordered_map>
-#include <vector>
 
+#include "kernels/block_cache.h"
+#include "kernels/cuda/built.h"
+#include "kernels/cuda/gpu.h"
 #include "kernels/error.h"
 
 #if defined(__linux__)
@@ -29,27 +27,18 @@ namespace offramp {
 namespace {
 
 constexpr i64 kAlign = 64;
-constexpr i64 kMaxCached = i64{1} << 30;  // bytes kept at most
-constexpr i64 kMaxBytes = i64{1} << 39;   // of one block of memory: more is a mistake, not a wish
+constexpr i64 kMaxBytes = i64{1} << 39;  // of one block of memory: more is a mistake, not a wish
 
 #ifdef OFFRAMP_ASAN
-constexpr bool kCaching = false;  // a reused block would hide a use after free
+constexpr i64 kMaxCached = 0;  // a reused block would hide a use after free
 #else
-constexpr bool kCaching = true;
+constexpr i64 kMaxCached = i64{1} << 30;  // bytes kept at most
 #endif
-
-// Sizes are rounded to 64 bytes, large ones to an eighth of their power of two: genotypes whose tensors
-// differ a little share blocks, at most 12.5 % is wasted.
-i64 rounded(i64 bytes) {
-  i64 step = kAlign;
-  while (step * 16 <= bytes) step *= 2;
-  return bytes == 0 ? kAlign : (bytes + step - 1) / step * step;
-}
 
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
 constexpr i64 kHugePage = i64{2} << 20;
 #else
-constexpr i64 kHugePage = kMaxBytes;  // none
+constexpr i64 kHugePage = kMaxBytes;      // none
 #endif
 
 // Large blocks ask for huge pages: a strided walk over an activation otherwise misses the TLB at every pixel.
@@ -73,80 +62,10 @@ void to_system(std::byte* data, i64 bytes) {
   std::free(data);
 }
 
-// Freed blocks, the most recent of a size reused first, the longest unused returned to the system first.
-class Cache {
- public:
-  std::byte* take(i64 bytes) {
-    const std::lock_guard lock(mutex_);
-    const auto found = by_size_.find(bytes);
-    if (found == by_size_.end() || found->second.empty()) return nullptr;
-    const auto block = found->second.back();
-    found->second.pop_back();
-    std::byte* data = block->data;
-    cached_ -= bytes;
-    blocks_.erase(block);
-    return data;
-  }
-
-  // Takes the block over; false when it does not fit at all.
-  bool give(std::byte* data, i64 bytes) noexcept {
-    if (bytes > kMaxCached / 2) return false;
-    const std::lock_guard lock(mutex_);
-    try {
-      auto& same = by_size_[bytes];
-      same.reserve(same.size() + 1);
-      blocks_.push_back({data, bytes});
-      same.push_back(std::prev(blocks_.end()));
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
-    cached_ += bytes;
-    while (cached_ > kMaxCached) drop_oldest();
-    return true;
-  }
-
-  void clear() {
-    const std::lock_guard lock(mutex_);
-    while (!blocks_.empty()) drop_oldest();
-  }
-
- private:
-  struct Block {
-    std::byte* data;
-    i64 bytes;
-  };
-
-  void drop_oldest() {
-    const Block oldest = blocks_.front();
-    auto& same = by_size_[oldest.bytes];
-    same.erase(same.begin());  // blocks of one size stand in the order they were freed
-    blocks_.pop_front();
-    cached_ -= oldest.bytes;
-    to_system(oldest.data, oldest.bytes);
-  }
-
-  std::mutex mutex_;
-  i64 cached_ = 0;
-  std::list<Block> blocks_;
-  std::unordered_map<i64, std::vector<std::list<Block>::iterator>> by_size_;
-};
-
 // Never destroyed: tensors with static lifetime may outlive any other static object.
-Cache& cache() {
-  static Cache& instance = *new Cache;
+BlockCache& cache() {
+  static BlockCache& instance = *new BlockCache(from_system, to_system, kMaxCached);
   return instance;
-}
-
-std::byte* allocate_cpu(i64 bytes) {
-  if (kCaching)
-    if (std::byte* data = cache().take(bytes)) return data;
-  std::byte* data = from_system(bytes);
-  if (!data && kCaching) {
-    cache().clear();
-    data = from_system(bytes);
-  }
-  if (!data) throw Error("storage: no memory for " + std::to_string(bytes) + " bytes");
-  return data;
 }
 
 // Addresses no process can own (beyond 2^56): a read of one faults at once and none equals a real pointer.
@@ -155,24 +74,36 @@ std::byte* allocate_meta(i64 bytes) {
   return reinterpret_cast<std::byte*>(next.fetch_add(u64(bytes), std::memory_order_relaxed));
 }
 
+std::byte* allocate_cpu(i64 bytes) {
+  if (std::byte* data = cache().take(bytes)) return data;
+  throw Error("storage: no memory for " + std::to_string(bytes) + " bytes");
+}
+
 }  // namespace
 
 std::shared_ptr<Storage> Storage::allocate(i64 bytes, Device device) {
-  if (bytes < 0 || (device == Device::cpu && bytes > kMaxBytes))
+  if (bytes < 0 || (device != Device::meta && bytes > kMaxBytes))
     throw Error("storage: cannot allocate " + std::to_string(bytes) + " bytes");
-  const i64 room = rounded(bytes);
-  std::byte* data = device == Device::meta ? allocate_meta(room) : allocate_cpu(room);
-  try {
-    return std::shared_ptr<Storage>(new Storage(data, bytes, device));
-  } catch (...) {
-    if (device == Device::cpu) to_system(data, room);
-    throw;
+  const i64 room = BlockCache::rounded(bytes);
+  std::shared_ptr<Storage> storage(new Storage(bytes, device));
+  if (device == Device::meta) {
+    storage->data_ = allocate_meta(room);
+  } else if (device == Device::cpu) {
+    storage->data_ = allocate_cpu(room);
+  } else if constexpr (cuda::kBuilt) {
+    storage->pool_ = cuda::Gpu::instance().pool();
+    storage->data_ = storage->pool_->take(room);
+  } else {
+    throw usage_error("this build has no CUDA backend");
   }
+  return storage;
 }
 
 Storage::~Storage() {
-  if (device_ == Device::meta) return;
-  if (!kCaching || !cache().give(data_, rounded(bytes_))) to_system(data_, rounded(bytes_));
+  if (!data_) return;
+  if (device_ == Device::cpu) cache().give(data_, BlockCache::rounded(bytes_));
+  if constexpr (cuda::kBuilt)
+    if (device_ == Device::cuda) pool_->give(data_, BlockCache::rounded(bytes_));
 }
 
 }  // namespace offramp

@@ -7,13 +7,17 @@
 
 namespace offramp {
 
-enum class Device : u8 { cpu, meta };
+namespace cuda {
+class MemoryPool;
+}
+
+enum class Device : u8 { cpu, meta, cuda };
 
 class Storage {
  public:
   // cpu: memory, reused from a process-wide cache of freed blocks (a training step repeats its sizes),
-  // contents undefined. meta: a unique address range that must never be dereferenced. Throws Error when
-  // memory is short.
+  // contents undefined. meta: a unique address range that must never be dereferenced. cuda: memory of the
+  // card, which the host must not dereference. Throws Error when memory is short or there is no card.
   static std::shared_ptr<Storage> allocate(i64 bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
@@ -24,10 +28,11 @@ class Storage {
   Device device() const { return device_; }
 
  private:
-  Storage(std::byte* data, i64 bytes, Device device) : data_(data), bytes_(bytes), device_(device) {}
-  std::byte* data_;
+  Storage(i64 bytes, Device device) : bytes_(bytes), device_(device) {}
+  std::byte* data_ = nullptr;
   i64 bytes_;
   Device device_;
+  std::shared_ptr<cuda::MemoryPool> pool_;  // of cuda
 };
 
 }  // namespace offramp

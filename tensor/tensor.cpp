@@ -36,6 +36,8 @@ decltype(auto) with_type(DType dtype, F&& f) {
       return f(static_cast<double*>(nullptr));
     case DType::i64:
       return f(static_cast<i64*>(nullptr));
+    case DType::bf16:
+      return f(static_cast<Bf16*>(nullptr));
     case DType::u8:
       break;
   }
@@ -45,7 +47,11 @@ decltype(auto) with_type(DType dtype, F&& f) {
 // Floating point to integer saturates and truncates, NaN gives 0: never undefined, whatever the data.
 template <class To, class From>
 To convert(From v) {
-  if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+  if constexpr (std::is_same_v<From, Bf16>) {
+    return convert<To>(float(v));
+  } else if constexpr (std::is_same_v<To, Bf16>) {
+    return Bf16(float(v));
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
     if (std::isnan(v)) return 0;
     if (double(v) <= double(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
     if (double(v) >= double(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
@@ -181,7 +187,7 @@ double Tensor::item() const {
     refuse("item() wants a tensor of one element in memory, got " +
            (defined() ? shape_.str() : "an undefined one"));
   return with_type(dtype_,
-                   [&](auto* type) { return double(*data<std::remove_pointer_t<decltype(type)>>()); });
+                   [&](auto* type) { return convert<double>(*data<std::remove_pointer_t<decltype(type)>>()); });
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
@@ -328,6 +334,7 @@ OFFRAMP_TENSOR_OF(float)
 OFFRAMP_TENSOR_OF(double)
 OFFRAMP_TENSOR_OF(i64)
 OFFRAMP_TENSOR_OF(u8)
+OFFRAMP_TENSOR_OF(Bf16)
 #undef OFFRAMP_TENSOR_OF
 
 }  // namespace offramp

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "kernels/act/act_call.h"
+#include "kernels/bf16.h"
 #include "kernels/cost.h"
 #include "kernels/exec.h"
 
@@ -62,6 +63,13 @@ void activate(Exec& exec, const ActCall& call);
 void activate(Exec& exec, const ActCallT<double>& call);
 void activate_grad(Exec& exec, const ActGradCall& call);
 void activate_grad(Exec& exec, const ActGradCallT<double>& call);
+// On the card. Bf16 lives nowhere else.
+void activate(Exec& exec, const ActCallT<Bf16>& call);
+void activate_grad(Exec& exec, const ActGradCallT<Bf16>& call);
+namespace cuda {
+void activate(Exec& exec, const ActCall& call);
+void activate_grad(Exec& exec, const ActGradCall& call);
+}  // namespace cuda
 
 // One row computes elements [begin, end).
 template <class Call>

@@ -4,6 +4,7 @@
 #include "kernels/act/act.h"
 #include "kernels/act/act_ref.h"
 #include "kernels/act/act_rows.h"
+#include "kernels/cuda/built.h"
 #include "kernels/parallel.h"
 #include "kernels/recorder.h"
 #include "kernels/select.h"
@@ -32,12 +33,16 @@ constexpr auto kGrad = std::to_array<ActRow<ActGradCall>>({
 }  // namespace
 
 void activate(Exec& exec, const ActCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::activate(exec, call);
   const auto& row = select_row(kForward, exec.target(), call.dims);
   if (!note(exec, row.name, act_cost(call.dims), call)) return;
   parallel_for(exec, call.dims.count, kGrain, [&](i64 begin, i64 end, int) { row.run(call, begin, end); });
 }
 
 void activate_grad(Exec& exec, const ActGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::activate_grad(exec, call);
   const auto& row = select_row(kGrad, exec.target(), call.dims);
   if (!note(exec, row.name, act_grad_cost(call.dims))) return;
   parallel_for(exec, call.dims.count, kGrain, [&](i64 begin, i64 end, int) { row.run(call, begin, end); });

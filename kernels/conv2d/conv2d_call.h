@@ -1,5 +1,6 @@
 // Plain structs of the conv2d family: what a call is, without how it is done.
 #pragma once
+#include "kernels/bf16.h"
 #include "kernels/types.h"
 
 namespace offramp::kernels {
@@ -20,15 +21,15 @@ struct WeightViewT {
 };
 using WeightView = WeightViewT<float>;
 
-// y = act(conv(x, w) + bias + residual), cross-correlation.
+// y = act(conv(x, w) + bias + residual), cross-correlation. Parameters are floats where activations are Bf16.
 template <class T>
 struct Conv2dCallT {
   Conv2dDims dims;
   i64 out_h, out_w;  // conv2d_out(dims)
   const T* x;        // [n,h,w,c_in]
-  WeightViewT<T> w;
-  const T* packed = nullptr;    // conv2d_pack's result for the same dims and target; null: packed on the fly
-  const T* bias = nullptr;      // [c_out] or null
+  WeightViewT<ParamOf<T>> w;
+  const ParamOf<T>* packed = nullptr;    // conv2d_pack's result for the same dims and target; null: packed on the fly
+  const ParamOf<T>* bias = nullptr;      // [c_out] or null
   const T* residual = nullptr;  // [n,out_h,out_w,c_out] or null
   Act act = Act::none;
   T* y;  // [n,out_h,out_w,c_out], overwritten
@@ -42,10 +43,10 @@ struct Conv2dGradCallT {
   Conv2dDims dims;
   i64 out_h, out_w;
   const T* x;        // needed for gw
-  WeightViewT<T> w;  // needed for gx
+  WeightViewT<ParamOf<T>> w;  // needed for gx
   const T* gy;       // [n,out_h,out_w,c_out]
   T* gx = nullptr;   // [n,h,w,c_in]
-  T* gw = nullptr;
+  ParamOf<T>* gw = nullptr;
 };
 using Conv2dGradCall = Conv2dGradCallT<float>;
 

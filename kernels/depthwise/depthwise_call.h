@@ -17,9 +17,9 @@ struct DepthwiseCallT {
   DepthwiseDims dims;
   i64 out_h, out_w;
   const T* x;  // [n,h,w,c]
-  WeightViewT<T> w;
-  const T* packed = nullptr;  // depthwise_pack's result, or null
-  const T* bias = nullptr;    // [c] or null
+  WeightViewT<ParamOf<T>> w;
+  const ParamOf<T>* packed = nullptr;  // depthwise_pack's result, or null
+  const ParamOf<T>* bias = nullptr;    // [c] or null
   Act act = Act::none;
   T* y;  // [n,out_h,out_w,c], overwritten
 };
@@ -32,10 +32,10 @@ struct DepthwiseGradCallT {
   DepthwiseDims dims;
   i64 out_h, out_w;
   const T* x;
-  WeightViewT<T> w;
+  WeightViewT<ParamOf<T>> w;
   const T* gy;
   T* gx = nullptr;
-  T* gw = nullptr;
+  ParamOf<T>* gw = nullptr;
 };
 using DepthwiseGradCall = DepthwiseGradCallT<float>;
 

@@ -1,5 +1,6 @@
 // Plain structs of matrix multiplication; a linear layer is a gemm with b = weights [n][k].
 #pragma once
+#include "kernels/bf16.h"
 #include "kernels/types.h"
 
 namespace offramp::kernels {
@@ -17,10 +18,10 @@ struct GemmCallT {
   GemmDims dims;
   const T* a;
   i64 a_row, a_k;  // a[i][p] = a[i * a_row + p * a_k]
-  const T* b;
+  const ParamOf<T>* b;
   i64 b_col, b_k;               // b[j][p] = b[j * b_col + p * b_k]
-  const T* packed = nullptr;    // gemm_pack's result for b, or null
-  const T* bias = nullptr;      // [n] or null
+  const ParamOf<T>* packed = nullptr;    // gemm_pack's result for b, or null
+  const ParamOf<T>* bias = nullptr;      // [n] or null
   const T* residual = nullptr;  // [m][n] with distance c_row, or null
   Act act = Act::none;
   T* c;

@@ -3,25 +3,31 @@
 // raw one while a tile is in cache, and who needs the gradient of a raw result forms it from the gradient
 // behind the activation.
 #pragma once
+#include "kernels/bf16.h"
 #include "kernels/depthwise/depthwise_call.h"
+#include "kernels/norm/norm_call.h"
 #include "kernels/types.h"
 
 namespace offramp::kernels {
 
 // A tensor [rows][c] to be read as act((x - mean) * scale + beta) * gate[row / hw]; mean null: as it is.
-struct Normed {
-  const float* x;
-  const float *mean = nullptr, *scale = nullptr, *beta = nullptr;  // [c]
+template <class T>
+struct NormedT {
+  const T* x;
+  const ParamOf<T>*mean = nullptr, *scale = nullptr, *beta = nullptr;  // [c]
   Act act = Act::none;
-  const float* gate = nullptr;  // [rows / hw][c] or null
+  const T* gate = nullptr;  // [rows / hw][c] or null
 };
+using Normed = NormedT<float>;
 
 // The gradient of a raw result y, to be read as (scale * dz - of_mean) - (y - mean) * of_var; y null: dz
 // itself.
-struct NormedGrad {
-  const float *dz, *y = nullptr;                                                         // [rows][c]
-  const float *mean = nullptr, *scale = nullptr, *of_mean = nullptr, *of_var = nullptr;  // [c]
+template <class T>
+struct NormedGradT {
+  const T *dz, *y = nullptr;                                                                 // [rows][c]
+  const ParamOf<T>*mean = nullptr, *scale = nullptr, *of_mean = nullptr, *of_var = nullptr;  // [c]
 };
+using NormedGrad = NormedGradT<float>;
 
 // The normalisation behind a convolution: from gamma and the batch come mean, biased variance and
 // scale = gamma / sqrt(var + eps). gamma null: none is behind it.
@@ -29,6 +35,7 @@ struct NormOut {
   const float* gamma = nullptr;
   float eps = 0;
   float *mean = nullptr, *var = nullptr, *scale = nullptr;
+  RunningT<float> running{};  // written on the card; the host's caller updates them itself
 };
 
 // What the gradient of a normalisation leaves once the sums of dz and of dz * (x - mean) are known: the
@@ -46,83 +53,99 @@ struct NormedDims {
 };
 
 // y = in * w, raw; where no normalisation is behind it, act(in * w + bias).
-struct NormedPointwiseCall {
+template <class T>
+struct NormedPointwiseCallT {
   NormedDims dims;
-  Normed in;
-  const float* w;  // [c_out][c_in], w_row floats to the next output channel
+  NormedT<T> in;
+  const ParamOf<T>* w;  // [c_out][c_in], w_row floats to the next output channel
   i64 w_row;
-  float* y;
+  T* y;
   NormOut out{};
-  const float* bias = nullptr;  // [c_out] or null
+  const ParamOf<T>* bias = nullptr;  // [c_out] or null
   Act act = Act::none;
 };
+using NormedPointwiseCall = NormedPointwiseCallT<float>;
 
-struct NormedPointwiseGradCall {
+template <class T>
+struct NormedPointwiseGradCallT {
   NormedDims dims;
-  Normed in;
-  NormedGrad gy;
-  const float* w;
+  NormedT<T> in;
+  NormedGradT<T> gy;
+  const ParamOf<T>* w;
   i64 w_row;
-  float* gw;  // [c_out][c_in], overwritten; null: not wanted
+  ParamOf<T>* gw;  // [c_out][c_in], overwritten; null: not wanted
   // [rows][c_in]: the gradient behind the activation of `in`, with `out` filled; of `in` itself when that is
   // taken as it is (plus residual, if any) or gated. Null: not wanted.
-  float* gx;
-  const float* residual = nullptr;
+  T* gx;
+  const T* residual = nullptr;
   NormGradOut out{};
 };
+using NormedPointwiseGradCall = NormedPointwiseGradCallT<float>;
 
-struct NormedDepthwiseCall {
+template <class T>
+struct NormedDepthwiseCallT {
   DepthwiseDims dims;
   i64 out_h, out_w;
-  Normed in;
-  WeightView w;
-  float* y;
+  NormedT<T> in;
+  WeightViewT<ParamOf<T>> w;
+  T* y;
   NormOut out;
 };
+using NormedDepthwiseCall = NormedDepthwiseCallT<float>;
 
-struct NormedDepthwiseGradCall {
+template <class T>
+struct NormedDepthwiseGradCallT {
   DepthwiseDims dims;
   i64 out_h, out_w;
-  Normed in;
-  NormedGrad gy;
-  WeightView w;
-  float* gw;  // [c][kernel][kernel], overwritten
-  float* gx;  // as above; may be gy.dz when the shapes agree; null: not wanted
-  const float* residual = nullptr;
+  NormedT<T> in;
+  NormedGradT<T> gy;
+  WeightViewT<ParamOf<T>> w;
+  ParamOf<T>* gw;  // [c][kernel][kernel], overwritten
+  T* gx;           // as above; may be gy.dz when the shapes agree; null: not wanted
+  const T* residual = nullptr;
   NormGradOut out{};
 };
+using NormedDepthwiseGradCall = NormedDepthwiseGradCallT<float>;
 
 // Per sample and channel. mean: y = mean over hw of `in` (its gate is not read). gate_grad: y = sum over hw
 // of g * `in`.
-struct NormedMeanCall {
+template <class T>
+struct NormedMeanCallT {
   NormedDims dims;  // c_in channels
-  Normed in;
-  float* y;  // [rows / hw][c]
+  NormedT<T> in;
+  T* y;  // [rows / hw][c]
 };
-struct NormedGateGradCall {
+using NormedMeanCall = NormedMeanCallT<float>;
+template <class T>
+struct NormedGateGradCallT {
   NormedDims dims;
-  Normed in;
-  const float* g;
-  float* y;
+  NormedT<T> in;
+  const T* g;
+  T* y;
 };
+using NormedGateGradCall = NormedGateGradCallT<float>;
 
 // dz = (g * gate + shift_factor * shift) * act'; gate and shift [rows / hw][c], each may be null; dz null:
 // only the sums.
-struct NormedSlopeCall {
+template <class T>
+struct NormedSlopeCallT {
   NormedDims dims;
-  Normed in;
-  const float *g, *shift = nullptr;
+  NormedT<T> in;
+  const T *g, *shift = nullptr;
   float shift_factor = 1;
-  float* dz;  // may be g
+  T* dz;  // may be g
   NormGradOut out;
 };
+using NormedSlopeCall = NormedSlopeCallT<float>;
 
 // y = `in` + residual (may be null)
-struct NormedAddCall {
+template <class T>
+struct NormedAddCallT {
   NormedDims dims;
-  Normed in;
-  const float* residual;
-  float* y;
+  NormedT<T> in;
+  const T* residual;
+  T* y;
 };
+using NormedAddCall = NormedAddCallT<float>;
 
 }  // namespace offramp::kernels

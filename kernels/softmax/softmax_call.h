@@ -1,5 +1,6 @@
 // Plain structs of softmax over the last axis and of the losses built on it.
 #pragma once
+#include "kernels/bf16.h"
 #include "kernels/types.h"
 
 namespace offramp::kernels {
@@ -23,7 +24,7 @@ struct SoftmaxGradCallT {
   SoftmaxDims dims;
   const T* y;  // the forward result
   const T* gy;
-  T* gx;       // overwritten
+  T* gx;  // overwritten
 };
 using SoftmaxGradCall = SoftmaxGradCallT<float>;
 
@@ -31,12 +32,12 @@ using SoftmaxGradCall = SoftmaxGradCallT<float>;
 template <class T>
 struct CrossEntropyCallT {
   i64 rows, classes;
-  T label_smoothing = 0;
-  const T* x;          // logits [rows,classes]
-  const i64* target;   // [rows], each in [0,classes)
-  T* loss;             // one value, overwritten; null = not wanted
-  T upstream = 1;      // gradient of the scalar loss, multiplies gx
-  T* gx = nullptr;     // [rows,classes], overwritten; null = not wanted
+  ParamOf<T> label_smoothing = 0;
+  const T* x;               // logits [rows,classes]
+  const i64* target;        // [rows], each in [0,classes)
+  ParamOf<T>* loss;         // one value, overwritten; null = not wanted
+  ParamOf<T> upstream = 1;  // gradient of the scalar loss, multiplies gx
+  T* gx = nullptr;          // [rows,classes], overwritten; null = not wanted
 };
 using CrossEntropyCall = CrossEntropyCallT<float>;
 
@@ -44,10 +45,10 @@ using CrossEntropyCall = CrossEntropyCallT<float>;
 template <class T>
 struct KlDivCallT {
   i64 rows, classes;
-  T temperature = 1;
+  ParamOf<T> temperature = 1;
   const T *x, *teacher;  // logits [rows,classes]
-  T* loss;
-  T upstream = 1;
+  ParamOf<T>* loss;
+  ParamOf<T> upstream = 1;
   T* gx = nullptr;
 };
 using KlDivCall = KlDivCallT<float>;

@@ -1,0 +1,47 @@
+// Activations inside device kernels: act_ref.h's functions in float, without divisions.
+#pragma once
+#include "kernels/cuda/language.h"
+
+namespace offramp::cuda {
+
+__device__ __forceinline__ float relu6(float x) { return fminf(fmaxf(x, 0.0f), 6.0f); }
+
+__device__ __forceinline__ float apply_act(Act act, float x) {
+  switch (act) {
+    case Act::none:
+      return x;
+    case Act::relu:
+      return fmaxf(x, 0.0f);
+    case Act::relu6:
+      return relu6(x);
+    case Act::hard_swish:
+      return x * (relu6(x + 3) * (1 / 6.0f));
+    case Act::hard_sigmoid:
+      return relu6(x + 3) * (1 / 6.0f);
+    case Act::sigmoid:
+      return 1 / (1 + expf(-x));
+  }
+  return x;
+}
+
+__device__ __forceinline__ float act_slope(Act act, float x) {
+  switch (act) {
+    case Act::none:
+      return 1;
+    case Act::relu:
+      return x > 0 ? 1.0f : 0.0f;
+    case Act::relu6:
+      return x > 0 && x < 6 ? 1.0f : 0.0f;
+    case Act::hard_swish:
+      return !(x > -3) ? 0.0f : x < 3 ? (x + x + 3) * (1 / 6.0f) : 1.0f;
+    case Act::hard_sigmoid:
+      return x > -3 && x < 3 ? 1 / 6.0f : 0.0f;
+    case Act::sigmoid: {
+      const float s = 1 / (1 + expf(-x));
+      return s * (1 - s);
+    }
+  }
+  return 1;
+}
+
+}  // namespace offramp::cuda

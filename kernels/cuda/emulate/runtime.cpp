@@ -1,0 +1,166 @@
+// runtime.h played by the host. Every block of device memory ends (up to alignment) before a page that nobody
+// may touch, and outside launches and copies none of it can be touched: overruns and host accesses fault at
+// once.
+#ifdef OFFRAMP_CUDA_EMULATED
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "kernels/cuda/emulate/memory.h"
+#include "kernels/error.h"
+
+namespace offramp::cuda {
+namespace {
+
+using Work = std::function<void()>;
+
+constexpr i64 kMemory = i64{8} << 30;
+
+struct Blocks {
+  std::mutex mutex;
+  std::map<std::byte*, std::pair<std::byte*, std::size_t>> pages;  // block -> its accessible pages
+  i64 bytes = 0;
+  int users = 0;
+};
+Blocks& blocks() {
+  static Blocks& b = *new Blocks;
+  return b;
+}
+
+struct StreamState {
+  bool capturing = false;
+  std::vector<Work> captured;
+};
+StreamState& state(Stream s) { return *reinterpret_cast<StreamState*>(s); }
+
+std::size_t page() { return std::size_t(sysconf(_SC_PAGESIZE)); }
+
+void protect(Blocks& b, int protection) {
+  for (const auto& [data, pages] : b.pages) mprotect(pages.first, pages.second, protection);
+}
+
+}  // namespace
+
+namespace emulate {
+
+MemoryInUse::MemoryInUse() {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  if (b.users++ == 0) protect(b, PROT_READ | PROT_WRITE);
+}
+MemoryInUse::~MemoryInUse() {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  if (--b.users == 0) protect(b, PROT_NONE);
+}
+
+void submit(Stream stream, Work work) {
+  StreamState& s = state(stream);
+  if (s.capturing)
+    s.captured.push_back(std::move(work));
+  else
+    work();
+}
+
+}  // namespace emulate
+
+int device_count() { return 1; }
+Properties properties() {
+  return {.name = "emulated on the host",
+          .multiprocessors = 4,
+          .major = 9,
+          .minor = 0,
+          .memory = kMemory,
+          .shared_per_block = 227 * 1024,
+          .l2 = i64{1} << 20};
+}
+
+bool fenced() { return true; }
+
+std::byte* allocate(i64 bytes) {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  if (bytes > kMemory - b.bytes) return nullptr;
+  const std::size_t usable = (std::size_t(bytes < 1 ? 1 : bytes) + page() - 1) / page() * page();
+  void* const area =
+      mmap(nullptr, usable + page(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (area == MAP_FAILED) return nullptr;
+  auto* const first = static_cast<std::byte*>(area);
+  mprotect(first, usable, PROT_READ | PROT_WRITE);
+  std::memset(first, 0xff, usable);  // NaN: nobody may count on zeros
+  if (b.users == 0) mprotect(first, usable, PROT_NONE);
+  std::byte* const data = first + (usable - std::size_t(bytes)) / 16 * 16;
+  b.pages[data] = {first, usable};
+  b.bytes += bytes;
+  return data;
+}
+
+void release(std::byte* data) noexcept {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  const auto found = b.pages.find(data);
+  if (found == b.pages.end()) std::abort();
+  const auto [first, usable] = found->second;
+  b.bytes -= i64(first + usable - data);
+  munmap(first, usable + page());
+  b.pages.erase(found);
+}
+
+std::byte* allocate_host(i64 bytes) { return static_cast<std::byte*>(std::malloc(std::size_t(bytes))); }
+void release_host(std::byte* data) noexcept { std::free(data); }
+
+Stream create_stream() { return reinterpret_cast<Stream>(new StreamState); }
+void destroy_stream(Stream stream) noexcept { delete &state(stream); }
+
+void copy(Stream stream, void* to, const void* from, i64 bytes) {
+  emulate::submit(stream, [=] {
+    const emulate::MemoryInUse in_use;
+    std::memcpy(to, from, std::size_t(bytes));
+  });
+}
+void fill_bytes(Stream stream, void* to, int value, i64 bytes) {
+  emulate::submit(stream, [=] {
+    const emulate::MemoryInUse in_use;
+    std::memset(to, value, std::size_t(bytes));
+  });
+}
+void synchronize(Stream stream) {
+  if (state(stream).capturing) throw Error("cuda: a wait for the device inside a capture");
+}
+void wait(Stream, Event) {}
+
+using Time = std::chrono::steady_clock::time_point;
+Event create_event(bool) { return reinterpret_cast<Event>(new Time); }
+void destroy_event(Event event) noexcept { delete reinterpret_cast<Time*>(event); }
+void record(Event event, Stream) { *reinterpret_cast<Time*>(event) = std::chrono::steady_clock::now(); }
+float milliseconds(Event begin, Event end) {
+  return std::chrono::duration<float, std::milli>(*reinterpret_cast<Time*>(end) -
+                                                  *reinterpret_cast<Time*>(begin))
+      .count();
+}
+
+void begin_capture(Stream stream) {
+  if (state(stream).capturing) throw Error("cuda: a capture inside a capture");
+  state(stream).capturing = true;
+}
+GraphExec end_capture(Stream stream) {
+  state(stream).capturing = false;
+  return reinterpret_cast<GraphExec>(new std::vector<Work>(std::exchange(state(stream).captured, {})));
+}
+void launch_graph(GraphExec graph, Stream) {
+  for (const Work& work : *reinterpret_cast<std::vector<Work>*>(graph)) work();
+}
+i64 graph_nodes(GraphExec graph) { return i64(reinterpret_cast<std::vector<Work>*>(graph)->size()); }
+void destroy_graph(GraphExec graph) noexcept { delete reinterpret_cast<std::vector<Work>*>(graph); }
+
+}  // namespace offramp::cuda
+#endif

@@ -1,0 +1,36 @@
+// What device code is written in: CUDA C++ where nvcc compiles it, and the same words with a host meaning
+// where a plain compiler does (emulate/language.h), so that kernels can be tested without a card. Beside the
+// words themselves:
+//   launch(gpu, {.op, .grid, .block, .shared}, kernel, arguments...)
+//   dynamic_shared<T>()                the launch's `shared` bytes, 16-byte aligned
+//   copy_async16/4, _commit, _wait<n>  from global to shared memory, 16 or 4 bytes a thread, in groups
+//   mma_*, ldmatrix_*                  products of tensor cores, one warp together (fragments as in the PTX
+//   manual)
+// Only for .cu files and what only they include.
+#pragma once
+#include <initializer_list>
+#include <string>
+
+#include "kernels/bf16.h"
+#include "kernels/cuda/gpu.h"
+#include "kernels/types.h"
+
+namespace offramp::cuda {
+
+struct Launch {
+  const char* op;  // row name, for errors
+  i64 grid;        // blocks: blockIdx.x; grid_y, grid_z below
+  int block;       // threads
+  i64 shared = 0;  // bytes of dynamic shared memory
+  i64 grid_y = 1, grid_z = 1;
+};
+
+constexpr i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
+
+}  // namespace offramp::cuda
+
+#if defined(__CUDACC__)
+#include "kernels/cuda/language_nvcc.h"
+#else
+#include "kernels/cuda/emulate/language.h"
+#endif
