@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/bf16.h"
 #include "kernels/binary/binary_call.h"
 #include "kernels/cost.h"
 #include "kernels/exec.h"
@@ -33,6 +34,13 @@ void binary(Exec& exec, const BinaryCall& call);
 void binary(Exec& exec, const BinaryCallT<double>& call);
 void binary_grad(Exec& exec, const BinaryGradCall& call);
 void binary_grad(Exec& exec, const BinaryGradCallT<double>& call);
+// On the card. Bf16 lives nowhere else.
+void binary(Exec& exec, const BinaryCallT<Bf16>& call);
+void binary_grad(Exec& exec, const BinaryGradCallT<Bf16>& call);
+namespace cuda {
+void binary(Exec& exec, const BinaryCallT<float>& call);
+void binary_grad(Exec& exec, const BinaryGradCallT<float>& call);
+}  // namespace cuda
 
 // One row computes units [begin, end). A unit is an element, with two exceptions under broadcast: a pixel
 // (n*hw of them) forward, a sample (n) backward.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/cuda/built.h"
 #include "kernels/binary/binary.h"
 #include "kernels/binary/binary_ref.h"
 #include "kernels/binary/binary_rows.h"
@@ -34,6 +35,8 @@ constexpr auto kGrad = std::to_array<BinaryRow<BinaryGradCall>>({
 }  // namespace
 
 void binary(Exec& exec, const BinaryCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::binary(exec, call);
   const BinaryDims& d = call.dims;
   const auto& row = select_row(kForward, exec.target(), d);
   if (!note(exec, row.name, binary_cost(d), call)) return;
@@ -43,6 +46,8 @@ void binary(Exec& exec, const BinaryCall& call) {
 }
 
 void binary_grad(Exec& exec, const BinaryGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::binary_grad(exec, call);
   const BinaryDims& d = call.dims;
   const auto& row = select_row(kGrad, exec.target(), d);
   if (!note(exec, row.name, binary_grad_cost(d))) return;

@@ -3,6 +3,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/bf16.h"
 #include "kernels/conv2d/conv2d_call.h"
 #include "kernels/cost.h"
 #include "kernels/exec.h"
@@ -55,6 +56,13 @@ void conv2d(Exec& exec, const Conv2dCallT<double>& call);  // the reference, for
 // gx and gw of the plain convolution, each only when asked for. The same bits for any number of threads.
 void conv2d_grad(Exec& exec, const Conv2dGradCallT<float>& call);
 void conv2d_grad(Exec& exec, const Conv2dGradCallT<double>& call);
+// On the card. Bf16 lives nowhere else.
+void conv2d(Exec& exec, const Conv2dCallT<Bf16>& call);
+void conv2d_grad(Exec& exec, const Conv2dGradCallT<Bf16>& call);
+namespace cuda {
+void conv2d(Exec& exec, const Conv2dCallT<float>& call);
+void conv2d_grad(Exec& exec, const Conv2dGradCallT<float>& call);
+}  // namespace cuda
 
 // Packing the weights for a target, once per weight version; the size does not depend on n, h and w.
 i64 conv2d_packed_floats(const Conv2dDims& dims, Target target);

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/built.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_ref.h"
 #include "kernels/conv2d/conv2d_rows.h"
@@ -132,6 +133,8 @@ void require_conv2d(const Conv2dDims& d) {
 }
 
 void conv2d(Exec& exec, const Conv2dCallT<float>& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::conv2d(exec, call);
   const Conv2dKernel& row = select_conv2d(call.dims, exec.target());
   if (!note(exec, row.name, conv2d_cost(call.dims), call)) return;
   row.run(exec, call);
@@ -143,6 +146,8 @@ void conv2d(Exec& exec, const Conv2dCallT<double>& call) {
 }
 
 void conv2d_grad(Exec& exec, const Conv2dGradCallT<float>& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::conv2d_grad(exec, call);
   const Conv2dGradKernel& row = select_conv2d_grad(call.dims, exec.target());
   if (!note(exec, row.name, grad_cost(call))) return;
   row.run(exec, call);

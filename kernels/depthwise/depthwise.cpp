@@ -1,3 +1,4 @@
+#include "kernels/cuda/built.h"
 #include "kernels/depthwise/depthwise.h"
 
 #include <algorithm>
@@ -89,6 +90,8 @@ void depthwise_pack(const DepthwiseDims& d, Target target, WeightView w, float* 
 }
 
 void depthwise(Exec& exec, const DepthwiseCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::depthwise(exec, call);
   const DepthwiseDims& d = call.dims;
   const auto& row = select_row(depthwise_table(), exec.target(), d);
   if (!note(exec, row.name, depthwise_cost(d), call)) return;
@@ -108,6 +111,8 @@ void depthwise(Exec& exec, const DepthwiseCallT<double>& call) {
 }
 
 void depthwise_grad(Exec& exec, const DepthwiseGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::depthwise_grad(exec, call);
   if (call.gx) input_grad(exec, call);
   if (call.gw) weight_grad(exec, call);
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/bf16.h"
 #include "kernels/cost.h"
 #include "kernels/depthwise/depthwise_call.h"
 #include "kernels/exec.h"
@@ -66,6 +67,13 @@ void depthwise(Exec& exec, const DepthwiseCallT<double>& call);
 // Each wanted gradient is one kernel call of its own: gx first, then gw.
 void depthwise_grad(Exec& exec, const DepthwiseGradCall& call);
 void depthwise_grad(Exec& exec, const DepthwiseGradCallT<double>& call);
+// On the card. Bf16 lives nowhere else.
+void depthwise(Exec& exec, const DepthwiseCallT<Bf16>& call);
+void depthwise_grad(Exec& exec, const DepthwiseGradCallT<Bf16>& call);
+namespace cuda {
+void depthwise(Exec& exec, const DepthwiseCallT<float>& call);
+void depthwise_grad(Exec& exec, const DepthwiseGradCallT<float>& call);
+}  // namespace cuda
 
 // Weights as the chosen row reads them: [block of channels][tap][channel], the last block filled up with
 // zeros. Size in floats; the same for every n.

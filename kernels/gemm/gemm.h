@@ -3,6 +3,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/bf16.h"
 #include "kernels/cost.h"
 #include "kernels/exec.h"
 #include "kernels/gemm/gemm_call.h"
@@ -25,6 +26,11 @@ void require_gemm(const GemmDims& dims);
 // residual may be c; no other overlap.
 void gemm(Exec& exec, const GemmCallT<float>& call);
 void gemm(Exec& exec, const GemmCallT<double>& call);  // the reference, for gradient checks
+// On the card. Bf16 lives nowhere else.
+void gemm(Exec& exec, const GemmCallT<Bf16>& call);
+namespace cuda {
+void gemm(Exec& exec, const GemmCallT<float>& call);
+}  // namespace cuda
 
 // Packing b for a target, once per weight version; the size does not depend on m.
 // `packed` may be unaligned; 64-byte alignment is faster.

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "kernels/error.h"
+#include "kernels/cuda/built.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_ref.h"
 #include "kernels/gemm/gemm_rows.h"
@@ -52,6 +53,8 @@ void require_gemm(const GemmDims& d) {
 }
 
 void gemm(Exec& exec, const GemmCallT<float>& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::gemm(exec, call);
   const GemmKernel& row = select_gemm(call.dims, exec.target());
   if (!note(exec, row.name, gemm_cost(call.dims), call)) return;
   row.run(exec, call);

@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/bf16.h"
 #include "kernels/act/act.h"
 #include "kernels/cost.h"
 #include "kernels/exec.h"
@@ -44,6 +45,15 @@ void norm_train(Exec& exec, const NormTrainCall& call);
 void norm_train(Exec& exec, const NormTrainCallT<double>& call);
 void norm_grad(Exec& exec, const NormGradCall& call);
 void norm_grad(Exec& exec, const NormGradCallT<double>& call);
+// On the card. Bf16 lives nowhere else.
+void norm(Exec& exec, const NormCallT<Bf16>& call);
+void norm_train(Exec& exec, const NormTrainCallT<Bf16>& call);
+void norm_grad(Exec& exec, const NormGradCallT<Bf16>& call);
+namespace cuda {
+void norm(Exec& exec, const NormCallT<float>& call);
+void norm_train(Exec& exec, const NormTrainCallT<float>& call);
+void norm_grad(Exec& exec, const NormGradCallT<float>& call);
+}  // namespace cuda
 
 struct NormAccepts {
   NormDims dims;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cuda/built.h"
 #include "kernels/norm/norm.h"
 #include "kernels/norm/norm_ref.h"
 #include "kernels/parallel.h"
@@ -65,6 +66,8 @@ void combine_statistics(const NormTrainCall& call, const float* partial) {
 }  // namespace
 
 void norm(Exec& exec, const NormCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::norm(exec, call);
   const auto& row = select_row(kTable, exec.target(), NormAccepts{call.dims, call.act});
   if (!note(exec, row.name, norm_cost(call.dims, call.act), call)) return;
   float* scale = exec.shared_scratch(call.dims.c);
@@ -73,6 +76,8 @@ void norm(Exec& exec, const NormCall& call) {
 }
 
 void norm_train(Exec& exec, const NormTrainCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::norm_train(exec, call);
   const auto& row = select_row(kTable, exec.target(), NormAccepts{call.dims, call.act});
   if (!note(exec, row.train_name, norm_train_cost(call.dims, call.act))) return;
   const auto [rows, c] = call.dims;
@@ -89,6 +94,8 @@ void norm_train(Exec& exec, const NormTrainCall& call) {
 }
 
 void norm_grad(Exec& exec, const NormGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::norm_grad(exec, call);
   const auto& row = select_row(kTable, exec.target(), NormAccepts{call.dims, call.act});
   if (!note(exec, row.grad_name, norm_grad_cost(call.dims, call.act))) return;
   const i64 rows = call.dims.rows, c = call.dims.c, chunk = chunk_rows(call.dims);

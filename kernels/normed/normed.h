@@ -22,6 +22,25 @@ void normed_mean(Exec& exec, const NormedMeanCall& call);
 void normed_gate_grad(Exec& exec, const NormedGateGradCall& call);
 void normed_slope(Exec& exec, const NormedSlopeCall& call);
 void normed_add(Exec& exec, const NormedAddCall& call);
+// On the card. Bf16 lives nowhere else. There gx must not be gy.dz.
+void normed_pointwise(Exec& exec, const NormedPointwiseCallT<Bf16>& call);
+void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCallT<Bf16>& call);
+void normed_depthwise(Exec& exec, const NormedDepthwiseCallT<Bf16>& call);
+void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCallT<Bf16>& call);
+void normed_mean(Exec& exec, const NormedMeanCallT<Bf16>& call);
+void normed_gate_grad(Exec& exec, const NormedGateGradCallT<Bf16>& call);
+void normed_slope(Exec& exec, const NormedSlopeCallT<Bf16>& call);
+void normed_add(Exec& exec, const NormedAddCallT<Bf16>& call);
+namespace cuda {
+void normed_pointwise(Exec& exec, const NormedPointwiseCall& call);
+void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call);
+void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call);
+void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call);
+void normed_mean(Exec& exec, const NormedMeanCall& call);
+void normed_gate_grad(Exec& exec, const NormedGateGradCall& call);
+void normed_slope(Exec& exec, const NormedSlopeCall& call);
+void normed_add(Exec& exec, const NormedAddCall& call);
+}  // namespace cuda
 
 // Per value: subtract, multiply, add, activation (normalisation behind a convolution), and its gradient.
 constexpr i64 kNormedOps = 4, kNormedGradOps = 12;

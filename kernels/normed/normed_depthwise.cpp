@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/gemm/tile_engine.h"
+#include "kernels/cuda/built.h"
 #include "kernels/normed/normed.h"
 #include "kernels/normed/normed_parts.h"
 #include "kernels/parallel.h"
@@ -47,6 +48,8 @@ i64 sample_grain(const DepthwiseDims& d, i64 out_hw) {
 }  // namespace
 
 void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::normed_depthwise(exec, call);
   const DepthwiseDims& d = call.dims;
   if (!note(exec,
             normed_row(exec.target(), "normed_depthwise/any/portable", "normed_depthwise/any/avx2",
@@ -95,6 +98,8 @@ void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call) {
 }
 
 void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::normed_depthwise_grad(exec, call);
   const DepthwiseDims& d = call.dims;
   if (!note(exec,
             normed_row(exec.target(), "normed_depthwise_grad/any/portable", "normed_depthwise_grad/any/avx2",

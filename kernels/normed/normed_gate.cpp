@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "kernels/cuda/built.h"
 #include "kernels/normed/normed.h"
 #include "kernels/normed/normed_parts.h"
 #include "kernels/parallel.h"
@@ -36,6 +37,8 @@ void fold_samples(Exec& exec, const NormedDims& d, const Normed& in, const float
 }  // namespace
 
 void normed_mean(Exec& exec, const NormedMeanCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::normed_mean(exec, call);
   if (note(exec,
            normed_row(exec.target(), "normed_mean/any/portable", "normed_mean/any/avx2",
                       "normed_mean/any/avx512"),
@@ -44,6 +47,8 @@ void normed_mean(Exec& exec, const NormedMeanCall& call) {
 }
 
 void normed_gate_grad(Exec& exec, const NormedGateGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::normed_gate_grad(exec, call);
   if (note(exec,
            normed_row(exec.target(), "normed_gate_grad/any/portable", "normed_gate_grad/any/avx2",
                       "normed_gate_grad/any/avx512"),
@@ -52,6 +57,8 @@ void normed_gate_grad(Exec& exec, const NormedGateGradCall& call) {
 }
 
 void normed_slope(Exec& exec, const NormedSlopeCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::normed_slope(exec, call);
   const NormedDims& d = call.dims;
   if (!note(exec,
             normed_row(exec.target(), "normed_slope/any/portable", "normed_slope/any/avx2",
@@ -89,6 +96,8 @@ void normed_slope(Exec& exec, const NormedSlopeCall& call) {
 }
 
 void normed_add(Exec& exec, const NormedAddCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::normed_add(exec, call);
   const NormedDims& d = call.dims;
   if (!note(exec,
             normed_row(exec.target(), "normed_add/any/portable", "normed_add/any/avx2",

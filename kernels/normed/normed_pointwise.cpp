@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/gemm/tile_engine.h"
+#include "kernels/cuda/built.h"
 #include "kernels/normed/normed.h"
 #include "kernels/normed/normed_parts.h"
 #include "kernels/parallel.h"
@@ -214,6 +215,8 @@ void gradients_by_columns(Exec& exec, const TileEngine& engine, const NormedPass
 }  // namespace
 
 void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::normed_pointwise(exec, call);
   const NormedDims& d = call.dims;
   if (!note(exec,
             normed_row(exec.target(), "normed_pointwise/any/portable", "normed_pointwise/any/avx2",
@@ -325,6 +328,8 @@ void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseG
 }
 
 void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::normed_pointwise_grad(exec, call);
   if (note(exec,
            normed_row(exec.target(), "normed_pointwise_grad/any/portable", "normed_pointwise_grad/any/avx2",
                       "normed_pointwise_grad/any/avx512"),

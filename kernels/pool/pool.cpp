@@ -1,3 +1,4 @@
+#include "kernels/cuda/built.h"
 #include "kernels/pool/pool.h"
 
 #include <algorithm>
@@ -35,6 +36,8 @@ void require_global_avg_pool(const GlobalPoolDims& d) {
 }
 
 void pool(Exec& exec, const PoolCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::pool(exec, call);
   const PoolDims& d = call.dims;
   const auto& row = select_row(pool_table(), exec.target(), d);
   if (!note(exec, row.name, pool_cost(d), call)) return;
@@ -43,6 +46,8 @@ void pool(Exec& exec, const PoolCall& call) {
 }
 
 void pool_grad(Exec& exec, const PoolGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::pool_grad(exec, call);
   const PoolDims& d = call.dims;
   const auto& row = select_row(pool_grad_table(), exec.target(), d);
   if (!note(exec, row.name, pool_grad_cost(d))) return;
@@ -51,6 +56,8 @@ void pool_grad(Exec& exec, const PoolGradCall& call) {
 }
 
 void global_avg_pool(Exec& exec, const GlobalAvgPoolCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::global_avg_pool(exec, call);
   const GlobalPoolDims& d = call.dims;
   const auto& row = select_row(global_avg_pool_table(), exec.target(), d);
   if (!note(exec, row.name, global_avg_pool_cost(d), call)) return;
@@ -58,6 +65,8 @@ void global_avg_pool(Exec& exec, const GlobalAvgPoolCall& call) {
 }
 
 void global_avg_pool_grad(Exec& exec, const GlobalAvgPoolGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::global_avg_pool_grad(exec, call);
   const GlobalPoolDims& d = call.dims;
   const auto& row = select_row(global_avg_pool_grad_table(), exec.target(), d);
   if (!note(exec, row.name, global_avg_pool_grad_cost(d))) return;

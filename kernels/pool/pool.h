@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/bf16.h"
 #include "kernels/cost.h"
 #include "kernels/exec.h"
 #include "kernels/pool/pool_call.h"
@@ -63,6 +64,17 @@ void global_avg_pool(Exec& exec, const GlobalAvgPoolCall& call);
 void global_avg_pool(Exec& exec, const GlobalAvgPoolCallT<double>& call);
 void global_avg_pool_grad(Exec& exec, const GlobalAvgPoolGradCall& call);
 void global_avg_pool_grad(Exec& exec, const GlobalAvgPoolGradCallT<double>& call);
+// On the card. Bf16 lives nowhere else.
+void pool(Exec& exec, const PoolCallT<Bf16>& call);
+void pool_grad(Exec& exec, const PoolGradCallT<Bf16>& call);
+void global_avg_pool(Exec& exec, const GlobalAvgPoolCallT<Bf16>& call);
+void global_avg_pool_grad(Exec& exec, const GlobalAvgPoolGradCallT<Bf16>& call);
+namespace cuda {
+void pool(Exec& exec, const PoolCallT<float>& call);
+void pool_grad(Exec& exec, const PoolGradCallT<float>& call);
+void global_avg_pool(Exec& exec, const GlobalAvgPoolCallT<float>& call);
+void global_avg_pool_grad(Exec& exec, const GlobalAvgPoolGradCallT<float>& call);
+}  // namespace cuda
 
 // Rows compute units [begin, end): output rows (sample * out_h + row) forward, samples in every other case.
 template <class Dims, class Call>

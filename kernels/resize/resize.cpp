@@ -1,3 +1,4 @@
+#include "kernels/cuda/built.h"
 #include "kernels/resize/resize.h"
 
 #include <algorithm>
@@ -51,6 +52,8 @@ void require_resize(const ResizeDims& d) {
 }
 
 void resize(Exec& exec, const ResizeCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::resize(exec, call);
   const ResizeDims& d = call.dims;
   const auto& row = select_row(resize_table(), exec.target(), d);
   if (!note(exec, row.name, resize_cost(d), call)) return;
@@ -62,6 +65,8 @@ void resize(Exec& exec, const ResizeCall& call) {
 }
 
 void resize_grad(Exec& exec, const ResizeGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::resize_grad(exec, call);
   const ResizeDims& d = call.dims;
   const auto& row = select_row(resize_grad_table(), exec.target(), d);
   if (!note(exec, row.name, resize_grad_cost(d))) return;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/bf16.h"
 #include "kernels/cost.h"
 #include "kernels/exec.h"
 #include "kernels/resize/resize_rows.h"
@@ -41,6 +42,13 @@ void resize(Exec& exec, const ResizeCall& call);
 void resize(Exec& exec, const ResizeCallT<double>& call);
 void resize_grad(Exec& exec, const ResizeGradCall& call);
 void resize_grad(Exec& exec, const ResizeGradCallT<double>& call);
+// On the card. Bf16 lives nowhere else.
+void resize(Exec& exec, const ResizeCallT<Bf16>& call);
+void resize_grad(Exec& exec, const ResizeGradCallT<Bf16>& call);
+namespace cuda {
+void resize(Exec& exec, const ResizeCallT<float>& call);
+void resize_grad(Exec& exec, const ResizeGradCallT<float>& call);
+}  // namespace cuda
 
 // Rows compute units [begin, end) - output rows (sample * out_h + row) forward, samples backward - with
 // `line` [w * c] as scratch.

@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 
+#include "kernels/bf16.h"
 #include "kernels/resize/resize.h"
 
 namespace offramp::kernels {
@@ -13,7 +14,7 @@ struct ResizeTaps {
   double weight[4];
 };
 
-inline ResizeTaps resize_taps_at(ResizeKind kind, i64 in, i64 out, i64 position) {
+OFFRAMP_HOST_DEVICE inline ResizeTaps resize_taps_at(ResizeKind kind, i64 in, i64 out, i64 position) {
   // Half-pixel centres, in one division: the exact position for sizes where it is a binary fraction.
   const double source = double((2 * position + 1) * in - out) / double(2 * out);
   const double below = std::floor(source), t = source - below;

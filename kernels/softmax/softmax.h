@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/bf16.h"
 #include "kernels/cost.h"
 #include "kernels/exec.h"
 #include "kernels/softmax/softmax_call.h"
@@ -45,6 +46,17 @@ void cross_entropy(Exec& exec, const CrossEntropyCall& call);
 void cross_entropy(Exec& exec, const CrossEntropyCallT<double>& call);
 void kl_div(Exec& exec, const KlDivCall& call);
 void kl_div(Exec& exec, const KlDivCallT<double>& call);
+// On the card. Bf16 lives nowhere else.
+void softmax(Exec& exec, const SoftmaxCallT<Bf16>& call);
+void softmax_grad(Exec& exec, const SoftmaxGradCallT<Bf16>& call);
+void cross_entropy(Exec& exec, const CrossEntropyCallT<Bf16>& call);
+void kl_div(Exec& exec, const KlDivCallT<Bf16>& call);
+namespace cuda {
+void softmax(Exec& exec, const SoftmaxCallT<float>& call);
+void softmax_grad(Exec& exec, const SoftmaxGradCallT<float>& call);
+void cross_entropy(Exec& exec, const CrossEntropyCallT<float>& call);
+void kl_div(Exec& exec, const KlDivCallT<float>& call);
+}  // namespace cuda
 
 // One row of the table computes matrix rows [begin, end).
 struct SoftmaxRow {

@@ -8,6 +8,7 @@
 #include "kernels/parallel.h"
 #include "kernels/recorder.h"
 #include "kernels/select.h"
+#include "kernels/cuda/built.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/softmax/softmax_ref.h"
 
@@ -59,6 +60,8 @@ double* shared_doubles(Exec& exec, i64 count) {
 }  // namespace
 
 void softmax(Exec& exec, const SoftmaxCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::softmax(exec, call);
   const SoftmaxDims& d = call.dims;
   const auto& row = select_row(kTable, exec.target(), d);
   if (!note(exec, row.name, softmax_cost(d), call)) return;
@@ -72,6 +75,8 @@ void softmax(Exec& exec, const SoftmaxCallT<double>& call) {
 }
 
 void softmax_grad(Exec& exec, const SoftmaxGradCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::softmax_grad(exec, call);
   const SoftmaxDims& d = call.dims;
   if (!note(exec, "softmax_grad/any/portable", softmax_grad_cost(d))) return;
   parallel_for(exec, d.rows, grain_of(d.classes),
@@ -84,6 +89,8 @@ void softmax_grad(Exec& exec, const SoftmaxGradCallT<double>& call) {
 }
 
 void cross_entropy(Exec& exec, const CrossEntropyCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::cross_entropy(exec, call);
   require_rows("cross_entropy", call.rows, call.classes);
   if (!note(exec, "cross_entropy/any/portable", cross_entropy_cost(call.rows, call.classes))) return;
   require_labels(call);
@@ -103,6 +110,8 @@ void cross_entropy(Exec& exec, const CrossEntropyCallT<double>& call) {
 }
 
 void kl_div(Exec& exec, const KlDivCall& call) {
+  if constexpr (offramp::cuda::kBuilt)
+    if (exec.gpu()) return cuda::kl_div(exec, call);
   require_kl_div(call);
   if (!note(exec, "kl_div/any/portable", kl_div_cost(call.rows, call.classes))) return;
   double* row_loss = call.loss ? shared_doubles(exec, call.rows) : nullptr;

@@ -1,0 +1,227 @@
+// Matrix products of a block of threads: C[m][n] = sum over k of A B, with operands formed while they are
+// loaded and results handed on in rows of eight columns. Who uses it brings
+//   Side   (A and B)  what a "row" of eight neighbouring values is:
+//                     Raw fetch(row, c, column) issues the loads, Floats<8> finish(raw, column) forms the
+//                     values (zero outside), Column column(c) the parameters of eight channels; rows() and
+//                     channels() bound it
+//   Epilogue          takes each row of eight results: apply(state, row, col, values)
+// Math decides how: Bf16 and tf32 on tensor cores with sums in float, float exactly on the ordinary units. A
+// side is k-contiguous when c runs over k (then row is m or n), otherwise rows run over k.
+#pragma once
+#include "kernels/cuda/columns.h"
+
+namespace offramp::cuda {
+
+// What operands are multiplied as.
+struct AsBf16 {
+  using Stored = Bf16;
+};
+struct AsTf32 {
+  using Stored = float;
+};
+struct AsFloat {
+  using Stored = float;
+};
+
+template <class Math, int kM, int kN, int kWarpsM, int kWarpsN, bool kAContiguous, bool kBContiguous>
+struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
+  using Stored = typename Math::Stored;
+  static constexpr int kK = 32, kThreads = 32 * kWarpsM * kWarpsN;
+  static constexpr int kRows = kM;
+  using Threads = ColumnThreads<kThreads, kN>;
+  using Threads::first_row, Threads::group, Threads::kRowStep;
+  // Fragments of a warp: 16 x 8 results each.
+  static constexpr int kFragsM = kM / kWarpsM / 16, kFragsN = kN / kWarpsN / 8;
+  // Distances between rows in shared memory, so that the accesses of a warp fall into different banks.
+  static constexpr int kPad = sizeof(Stored) == 2 ? 8 : 4;
+  static constexpr int kRowA = kAContiguous ? kK + kPad : kM + 8, kRowB = kBContiguous ? kK + kPad : kN + 8;
+  static constexpr int kSizeA = (kAContiguous ? kM : kK) * kRowA, kSizeB = (kBContiguous ? kN : kK) * kRowB;
+  static constexpr int kStage = kSizeA + kSizeB;
+  static constexpr int kRowC = kN + 4;
+  static constexpr i64 kShared = i64(2 * kStage * int(sizeof(Stored))) > i64(kM* kRowC * 4)
+                                     ? i64(2 * kStage * int(sizeof(Stored)))
+                                     : i64(kM* kRowC * 4);
+  static constexpr int kVectorsA = kM * kK / 8 / kThreads, kVectorsB = kN * kK / 8 / kThreads;
+  static_assert(kVectorsA * 8 * kThreads == kM * kK && kVectorsB * 8 * kThreads == kN * kK);
+
+  // One side's part of a stage, on its way through registers.
+  template <class Side, int kVectors, bool kContiguous, int kWidth, int kRow>
+  struct Loader {
+    static constexpr int kPerRow = (kContiguous ? kK : kWidth) / 8;
+    static_assert(kThreads % kPerRow == 0);  // a thread stays in its eight channels
+    const Side& side;
+    i64 base;  // m0 or n0
+    typename Side::Raw raw[kVectors];
+    typename Side::Column column;
+
+    __device__ __forceinline__ Loader(const Side& s, i64 first) : side(s), base(first) {}
+    __device__ __forceinline__ static int row_of(int i) {
+      return (int(threadIdx.x) + i * kThreads) / kPerRow;
+    }
+    __device__ __forceinline__ static int c_of() { return int(threadIdx.x) % kPerRow * 8; }
+    __device__ __forceinline__ void fetch(i64 k) {
+      const i64 c = (kContiguous ? k : base) + c_of(), row = kContiguous ? base : k;
+      column = side.column(c);
+#pragma unroll
+      for (int i = 0; i < kVectors; ++i) raw[i] = side.fetch(row + row_of(i), c, column);
+    }
+    __device__ __forceinline__ void put(Stored* shared) {
+#pragma unroll
+      for (int i = 0; i < kVectors; ++i) {
+        Floats<8> v = side.finish(raw[i], column);
+        if constexpr (std::is_same_v<Math, AsTf32>) {
+#pragma unroll
+          for (int e = 0; e < 8; ++e) v.v[e] = __uint_as_float(to_tf32(v.v[e]));
+        }
+        store<8>(shared + row_of(i) * kRow + c_of(), v);
+      }
+    }
+  };
+
+  struct Sums {
+    float v[kFragsM][kFragsN][4];
+  };
+
+  __device__ __forceinline__ static void clear(Sums& sums) {
+#pragma unroll
+    for (int i = 0; i < kFragsM; ++i)
+#pragma unroll
+      for (int j = 0; j < kFragsN; ++j)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) sums.v[i][j][e] = 0;
+  }
+
+  // Adds the k range [begin, end) of the tile at (m0, n0).
+  template <class A, class B>
+  __device__ static void multiply(const A& a, const B& b, i64 m0, i64 n0, i64 begin, i64 end, Sums& sums) {
+    Stored* const shared = dynamic_shared<Stored>();
+    Loader<A, kVectorsA, kAContiguous, kM, kRowA> la(a, m0);
+    Loader<B, kVectorsB, kBContiguous, kN, kRowB> lb(b, n0);
+    if (begin >= end) return;
+    la.fetch(begin);
+    lb.fetch(begin);
+    int stage = 0;
+    for (i64 k = begin; k < end; k += kK, stage ^= 1) {
+      Stored* const here = shared + stage * kStage;
+      la.put(here);
+      lb.put(here + kSizeA);
+      __syncthreads();
+      if (k + kK < end) {
+        la.fetch(k + kK);
+        lb.fetch(k + kK);
+      }
+      products(here, here + kSizeA, sums);
+      // The other stage is written next; this one only after the next barrier.
+    }
+    __syncthreads();
+  }
+
+  __device__ __forceinline__ static void products(const Stored* a, const Stored* b, Sums& sums) {
+    const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
+    const int m = warp / kWarpsN * (kFragsM * 16), n = warp % kWarpsN * (kFragsN * 8);
+    if constexpr (std::is_same_v<Math, AsBf16>) {
+#pragma unroll
+      for (int k = 0; k < kK; k += 16) {
+        u32 fa[kFragsM][4], fb[kFragsN][2];
+#pragma unroll
+        for (int i = 0; i < kFragsM; ++i) {
+          if constexpr (kAContiguous)
+            ldmatrix_x4(fa[i], a + (m + i * 16 + lane % 16) * kRowA + k + lane / 16 * 8);
+          else
+            ldmatrix_x4_transposed(
+                fa[i], a + (k + lane / 16 * 8 + lane % 8) * kRowA + m + i * 16 + lane / 8 % 2 * 8);
+        }
+#pragma unroll
+        for (int j = 0; j < kFragsN; ++j) {
+          if constexpr (kBContiguous)
+            ldmatrix_x2(fb[j], b + (n + j * 8 + lane % 8) * kRowB + k + lane / 8 % 2 * 8);
+          else
+            ldmatrix_x2_transposed(fb[j], b + (k + lane % 16) * kRowB + n + j * 8);
+        }
+#pragma unroll
+        for (int i = 0; i < kFragsM; ++i)
+#pragma unroll
+          for (int j = 0; j < kFragsN; ++j) mma_bf16(sums.v[i][j], fa[i], fb[j]);
+      }
+    } else if constexpr (std::is_same_v<Math, AsTf32>) {
+      const int g = lane / 4, t = lane % 4;
+      const auto at_a = [&](int row, int k) {
+        return __float_as_uint(kAContiguous ? a[row * kRowA + k] : a[k * kRowA + row]);
+      };
+      const auto at_b = [&](int col, int k) {
+        return __float_as_uint(kBContiguous ? b[col * kRowB + k] : b[k * kRowB + col]);
+      };
+#pragma unroll
+      for (int k = 0; k < kK; k += 8) {
+        u32 fa[kFragsM][4], fb[kFragsN][2];
+#pragma unroll
+        for (int i = 0; i < kFragsM; ++i) {
+          const int row = m + i * 16 + g;
+          fa[i][0] = at_a(row, k + t), fa[i][1] = at_a(row + 8, k + t);
+          fa[i][2] = at_a(row, k + t + 4), fa[i][3] = at_a(row + 8, k + t + 4);
+        }
+#pragma unroll
+        for (int j = 0; j < kFragsN; ++j) {
+          const int col = n + j * 8 + g;
+          fb[j][0] = at_b(col, k + t), fb[j][1] = at_b(col, k + t + 4);
+        }
+#pragma unroll
+        for (int i = 0; i < kFragsM; ++i)
+#pragma unroll
+          for (int j = 0; j < kFragsN; ++j) mma_tf32(sums.v[i][j], fa[i], fb[j]);
+      }
+    } else {
+      // The same results in the same places, by the ordinary units.
+      const int g = lane / 4, t = lane % 4;
+#pragma unroll 4
+      for (int k = 0; k < kK; ++k) {
+        float va[kFragsM][2], vb[kFragsN][2];
+#pragma unroll
+        for (int i = 0; i < kFragsM; ++i)
+#pragma unroll
+          for (int h = 0; h < 2; ++h) {
+            const int row = m + i * 16 + g + h * 8;
+            va[i][h] = kAContiguous ? a[row * kRowA + k] : a[k * kRowA + row];
+          }
+#pragma unroll
+        for (int j = 0; j < kFragsN; ++j)
+#pragma unroll
+          for (int h = 0; h < 2; ++h) {
+            const int col = n + j * 8 + 2 * t + h;
+            vb[j][h] = kBContiguous ? b[col * kRowB + k] : b[k * kRowB + col];
+          }
+#pragma unroll
+        for (int i = 0; i < kFragsM; ++i)
+#pragma unroll
+          for (int j = 0; j < kFragsN; ++j)
+#pragma unroll
+            for (int e = 0; e < 4; ++e) sums.v[i][j][e] = fmaf(va[i][e / 2], vb[j][e % 2], sums.v[i][j][e]);
+      }
+    }
+  }
+
+  // Calls apply(row of the tile, values) for each row of eight results of this thread's columns. Shared
+  // memory is free before and after.
+  template <class Apply>
+  __device__ static void hand_on(const Sums& sums, Apply&& apply) {
+    float* const c = dynamic_shared<float>();
+    const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
+    const int m = warp / kWarpsN * (kFragsM * 16), n = warp % kWarpsN * (kFragsN * 8), g = lane / 4,
+              t = lane % 4;
+#pragma unroll
+    for (int i = 0; i < kFragsM; ++i)
+#pragma unroll
+      for (int j = 0; j < kFragsN; ++j)
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+          float* const to = c + (m + i * 16 + g + h * 8) * kRowC + n + j * 8 + 2 * t;
+          to[0] = sums.v[i][j][2 * h];
+          to[1] = sums.v[i][j][2 * h + 1];
+        }
+    __syncthreads();
+    for (int row = first_row(); row < kM; row += kRowStep) apply(row, load<8>(c + row * kRowC + group() * 8));
+    __syncthreads();
+  }
+};
+
+}  // namespace offramp::cuda

@@ -1,0 +1,151 @@
+// Device rows of the passes between two normalisations: means, gate gradients, slopes, sums with a residual.
+#include "kernels/cuda/row_pass.h"
+#include "kernels/normed/normed.h"
+#include "kernels/recorder.h"
+
+namespace offramp::kernels {
+namespace cuda {
+namespace {
+
+// `in` itself, or its product with g.
+template <class T>
+struct FormedValues {
+  using Column = NormedChannels;
+  NormedT<T> in;
+  const T* g;
+  i64 channels;
+  bool wide;
+
+  __device__ Column column(i64 c, int count) const { return channels_of(in, c, count); }
+  __device__ __forceinline__ Floats<kLanes> value(const Column& p, i64 row, i64 c, int count) const {
+    const i64 at = row * channels + c;
+    Floats<kLanes> v = formed(in, p, load_some(in.x + at, wide, count));
+    if (g) {
+      const Floats<kLanes> factor = load_some(g + at, wide, count);
+#pragma unroll
+      for (int i = 0; i < kLanes; ++i) v.v[i] *= factor.v[i];
+    }
+    return v;
+  }
+};
+
+template <class T>
+void mean(Exec& exec, const NormedMeanCallT<T>& call) {
+  constexpr const char* kRow = "normed_mean/any/cuda";
+  const NormedDims& d = call.dims;
+  if (!note(exec, kRow, normed_pass_cost(d, 5, 1, 0))) return;
+  fold_samples(*exec.gpu(), kRow, FormedValues<T>{call.in, nullptr, d.c_in, wide_rows(call.in.x, d.c_in)},
+               d.rows / d.hw, d.hw, d.c_in, 1.0f / float(d.hw), call.y);
+}
+
+template <class T>
+void gate_grad(Exec& exec, const NormedGateGradCallT<T>& call) {
+  constexpr const char* kRow = "normed_gate_grad/any/cuda";
+  const NormedDims& d = call.dims;
+  if (!note(exec, kRow, normed_pass_cost(d, 6, 2, 0))) return;
+  fold_samples(
+      *exec.gpu(), kRow,
+      FormedValues<T>{call.in, call.g, d.c_in, wide_rows(call.in.x, d.c_in) && wide_rows(call.g, d.c_in)},
+      d.rows / d.hw, d.hw, d.c_in, 1.0f, call.y);
+}
+
+// The slope epilogue over (g * gate + shift_factor * shift); dz null: only the sums.
+template <class T>
+struct SlopePass {
+  using State = typename SlopeEpilogue<T>::State;
+  using Column = NormedChannels;
+  SlopeEpilogue<T> slope;
+  const T *g, *shift;
+  float shift_factor;
+  i64 hw;
+  bool wide;
+  static constexpr int kFields = SlopeEpilogue<T>::kFields;
+
+  __device__ Column column(i64 c, int count) const { return slope.column(c, count); }
+  __device__ __forceinline__ void apply(State& state, const Column& p, i64 row, i64 c, int count) const {
+    Floats<kLanes> v = load_some(g + row * slope.channels + c, wide, count);
+    const i64 of_sample = i64(u32(row) / u32(hw)) * slope.channels + c;
+    if (slope.in.gate) {
+      const Floats<kLanes> factor = load_some(slope.in.gate + of_sample, wide, count);
+#pragma unroll
+      for (int i = 0; i < kLanes; ++i) v.v[i] *= factor.v[i];
+    }
+    if (shift) {
+      const Floats<kLanes> more = load_some(shift + of_sample, wide, count);
+#pragma unroll
+      for (int i = 0; i < kLanes; ++i) v.v[i] = fmaf(shift_factor, more.v[i], v.v[i]);
+    }
+    slope.apply(state, p, row, c, count, v);
+  }
+  template <class Tile>
+  __device__ void finish(State& state, const Parts& parts, i64 c0, i64 channels) const {
+    slope.template finish<Tile>(state, parts, c0, channels);
+  }
+};
+
+template <class T>
+void slope(Exec& exec, const NormedSlopeCallT<T>& call) {
+  constexpr const char* kRow = "normed_slope/any/cuda";
+  const NormedDims& d = call.dims;
+  if (!note(exec, kRow, normed_pass_cost(d, kNormedGradOps, 2, call.dz ? 1 : 0))) return;
+  bool wide = wide_rows(call.in.x, d.c_in) && wide_rows(call.g, d.c_in);
+  for (const T* p : {static_cast<const T*>(call.dz), call.in.gate, call.shift})
+    wide = wide && (!p || wide_rows(p, d.c_in));
+  pass_over_rows(*exec.gpu(), kRow,
+                 SlopePass<T>{{call.in, call.dz, d.c_in, d.rows, call.out, wide},
+                              call.g,
+                              call.shift,
+                              call.shift_factor,
+                              d.hw,
+                              wide},
+                 d.rows, d.c_in);
+}
+
+template <class T>
+struct AddPass : NoSums {
+  using Column = NormedChannels;
+  NormedT<T> in;
+  const T* residual;
+  T* y;
+  i64 channels;
+  bool wide;
+
+  __device__ Column column(i64 c, int count) const { return channels_of(in, c, count); }
+  __device__ __forceinline__ void apply(State&, const Column& p, i64 row, i64 c, int count) const {
+    const i64 at = row * channels + c;
+    Floats<kLanes> v = formed(in, p, load_some(in.x + at, wide, count));
+    if (residual) {
+      const Floats<kLanes> r = load_some(residual + at, wide, count);
+#pragma unroll
+      for (int i = 0; i < kLanes; ++i) v.v[i] += r.v[i];
+    }
+    store_some(y + at, v, wide, count);
+  }
+};
+
+template <class T>
+void add(Exec& exec, const NormedAddCallT<T>& call) {
+  constexpr const char* kRow = "normed_add/any/cuda";
+  const NormedDims& d = call.dims;
+  if (!note(exec, kRow, normed_pass_cost(d, 5, call.residual ? 2 : 1, 1))) return;
+  const bool wide = wide_rows(call.in.x, d.c_in) && wide_rows(call.y, d.c_in) &&
+                    (!call.residual || wide_rows(call.residual, d.c_in));
+  pass_over_rows(*exec.gpu(), kRow, AddPass<T>{{}, call.in, call.residual, call.y, d.c_in, wide}, d.rows,
+                 d.c_in);
+}
+
+}  // namespace
+
+void normed_mean(Exec& exec, const NormedMeanCall& call) { mean(exec, call); }
+void normed_gate_grad(Exec& exec, const NormedGateGradCall& call) { gate_grad(exec, call); }
+void normed_slope(Exec& exec, const NormedSlopeCall& call) { slope(exec, call); }
+void normed_add(Exec& exec, const NormedAddCall& call) { add(exec, call); }
+
+}  // namespace cuda
+
+void normed_mean(Exec& exec, const NormedMeanCallT<Bf16>& call) { cuda::mean(exec, call); }
+void normed_gate_grad(Exec& exec, const NormedGateGradCallT<Bf16>& call) { cuda::gate_grad(exec, call); }
+void normed_slope(Exec& exec, const NormedSlopeCallT<Bf16>& call) { cuda::slope(exec, call); }
+void normed_add(Exec& exec, const NormedAddCallT<Bf16>& call) { cuda::add(exec, call); }
+
+}  // namespace offramp::kernels
