@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/binary/binary.h"
+#include "kernels/cuda/built.h"
 #include "kernels/error.h"
 #include "kernels/recorder.h"
 
@@ -107,6 +108,7 @@ class Backward::Queue {
       node->grad = {};
     }
   }
+  const Node* unit = nullptr;  // the loss when its gradient is 1
   void push(const std::shared_ptr<Node>& node) {
     if (node->queued) return;
     node->queued = true;
@@ -144,6 +146,8 @@ void add_contiguous(Exec& exec, Tensor& sum, const Tensor& term) {
 
 void add_into(Exec& exec, Tensor& sum, const Tensor& term) {
   const bool dry = exec.recorder && exec.recorder->dry;
+  if constexpr (cuda::kBuilt)
+    if (exec.gpu()) return sum.add_(term);
   if (sum.is_contiguous() && term.is_contiguous())
     sum.dtype() == DType::f64 ? add_contiguous<double>(exec, sum, term)
                               : add_contiguous<float>(exec, sum, term);
@@ -164,6 +168,8 @@ bool Backward::wants(size_t input) const {
   const auto& node = node_.inputs[input];
   return node && node->requires_grad;
 }
+
+bool Backward::gy_is_one() const { return queue_.unit == &node_; }
 
 Tensor Backward::gy_or_new() {
   if (std::exchange(gy_owned_, false)) return gy_;
@@ -222,7 +228,9 @@ void backward(Exec& exec, const Variable& loss, Tensor upstream) {
   if (!loss.defined() || !loss.requires_grad())
     throw usage_error("backward: the loss depends on nothing that needs a gradient");
   const Tensor& value = loss.value();
+  Backward::Queue queue;
   if (!upstream.defined()) {
+    queue.unit = loss.node_.get();
     if (value.count() != 1)
       throw usage_error("backward: a loss of one element was wanted, got shape " + value.shape().str() +
                         "; pass the upstream gradient");
@@ -233,7 +241,6 @@ void backward(Exec& exec, const Variable& loss, Tensor upstream) {
                       std::string(dtype_name(value.dtype())) + " was wanted, got " + upstream.shape().str() +
                       " " + std::string(dtype_name(upstream.dtype())));
   }
-  Backward::Queue queue;
   if (!upstream.is_contiguous()) upstream = upstream.contiguous();
   Backward::accumulate(exec, queue, loss.node_, std::move(upstream), false);
   while (const std::shared_ptr<Variable::Node> node = queue.pop()) {

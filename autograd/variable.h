@@ -52,6 +52,7 @@ class Backward {
  public:
   Exec& exec() const { return exec_; }
   const Tensor& gy() const { return gy_; }
+  bool gy_is_one() const;          // known without looking: the end of the graph, no upstream gradient given
   bool wants(size_t input) const;  // does this input need a gradient?
   // gy itself when nobody else reads it, to be overwritten and given away by add(); else a new tensor like
   // it.

@@ -15,24 +15,17 @@ Variable exit_loss(Exec& exec, const std::vector<Variable>& logits, const Tensor
   const double d = options.distillation;
   if (!(d >= 0 && d <= 1))
     throw input_error("exit_loss: distillation in [0,1] wanted, got " + std::to_string(d));
-  std::vector<Variable> terms;
-  std::vector<double> weights;
-  const auto add = [&](const Variable& term, double weight) {
-    terms.push_back(term);
-    weights.push_back(weight);
-  };
+  std::vector<ops::LossTerm> terms;
   for (size_t e = 0; e < logits.size(); ++e) {
     const double weight = options.weights.empty() ? 1 : options.weights[e];
     const bool taught = d > 0 && (teacher.defined() || e + 1 < logits.size());
-    if (!taught || d < 1)
-      add(ops::cross_entropy(exec, logits[e], labels, options.label_smoothing),
-          taught ? weight * (1 - d) : weight);
-    if (taught)
-      add(ops::kl_div(exec, logits[e], teacher.defined() ? teacher : logits.back().value(),
-                      options.temperature),
-          weight * d);
+    terms.push_back({.logits = logits[e],
+                     .of_labels = taught ? weight * (1 - d) : weight,
+                     .of_teacher = taught ? weight * d : 0,
+                     .teacher = teacher.defined() ? teacher : logits.back().value()});
   }
-  return ops::weighted_sum(exec, terms, weights);
+  return ops::loss_of(exec, terms, labels,
+                      {.label_smoothing = options.label_smoothing, .temperature = options.temperature});
 }
 
 double accuracy(const Tensor& logits, const Tensor& labels) {

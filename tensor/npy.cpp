@@ -204,6 +204,7 @@ Tensor read_npy(const std::string& path) {
 }
 
 void write_npy(const std::string& path, const Tensor& tensor) {
+  if (tensor.defined() && tensor.device() == Device::cuda) return write_npy(path, tensor.to(Device::cpu));
   if (!tensor.defined() || tensor.device() == Device::meta)
     throw Error("cannot write " + path + ": the tensor has no contents");
   if (tensor.dtype() == DType::bf16) throw Error("cannot write " + path + ": .npy knows no bf16");

@@ -194,7 +194,7 @@ void write_safetensors(const std::string& path, const SafeTensors& contents) {
   for (const auto& [name, tensor] : contents.tensors) {
     if (!tensor.defined() || tensor.device() == Device::meta || name == kMetadata)
       throw Error("cannot write " + path + ": " + shown(name) + " has no contents or a reserved name");
-    order.emplace_back(name, tensor.contiguous());
+    order.emplace_back(name, tensor.contiguous().to(Device::cpu));
   }
   // The widest first: every tensor stays aligned to its element.
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "kernels/cuda/built.h"
+#include "kernels/cuda/strided.h"
 #include "kernels/error.h"
 #include "tensor/strided.h"
 
@@ -91,6 +93,55 @@ void add_runs(const detail::StridedPair& pair, T* to, const T* from) {
   });
 }
 
+// body(gpu) where this build has a card's kernels; without them no tensor lies there.
+template <class Body>
+void on_card(Body&& body) {
+  if constexpr (cuda::kBuilt) body(cuda::Gpu::instance());
+}
+
+cuda::Strided card_walk(const Shape& shape, const std::vector<i64>& to, const std::vector<i64>& from) {
+  const detail::StridedPair pair(shape.extents(), to, from);
+  cuda::Strided walk;
+  const auto add = [&](const detail::StridedPair::Axis& axis) {
+    if (walk.axes == cuda::kMostAxes) refuse("too many axes for the card in a strided " + shape.str());
+    walk.extent[walk.axes] = axis.extent, walk.to[walk.axes] = axis.a, walk.from[walk.axes] = axis.b;
+    ++walk.axes;
+  };
+  for (const auto& axis : pair.outer) add(axis);
+  add(pair.inner);
+  if (pair.empty) walk.extent[0] = 0;
+  return walk;
+}
+
+template <class Gpu>  // so that nothing of it is asked for where there is no card
+void convert_on_card(Gpu& gpu, const cuda::Strided& walk, Tensor& to, const Tensor& from) {
+  if (from.dtype() == DType::f32 && to.dtype() == DType::bf16)
+    cuda::strided_copy(gpu, walk, to.data<Bf16>(), from.data<float>());
+  else if (from.dtype() == DType::bf16 && to.dtype() == DType::f32)
+    cuda::strided_copy(gpu, walk, to.data<float>(), from.data<Bf16>());
+  else if (from.dtype() == DType::u8 && to.dtype() == DType::f32)
+    cuda::strided_copy(gpu, walk, to.data<float>(), from.data<u8>());
+  else
+    refuse("cannot convert " + std::string(dtype_name(from.dtype())) + " to " +
+           std::string(dtype_name(to.dtype())) + " on the card");
+}
+
+template <class Gpu>
+void copy_with_card(Gpu& gpu, Tensor& to, const Tensor& from) {
+  with_type(to.dtype(), [&](auto* type) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    T* const out = to.data<T>();
+    const T* const in = from.data<T>();
+    const bool plain = to.is_contiguous() && from.is_contiguous();
+    if (to.device() == from.device() && !plain)
+      return cuda::strided_copy(gpu, card_walk(to.shape(), to.strides(), from.strides()), out, in);
+    if (!plain) refuse("a copy between host and card wants contiguous tensors, got " + to.shape().str());
+    cuda::copy(gpu.stream(), out, in, to.count() * i64(sizeof(T)));
+    // The host's side may be written, or is to be read, at once.
+    if (to.device() != from.device()) gpu.synchronize();
+  });
+}
+
 }  // namespace
 
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
@@ -105,6 +156,9 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
   Tensor out = empty(std::move(shape), dtype, device);
   if (device == Device::cpu) std::memset(out.storage_->data(), 0, size_t(out.storage_->bytes()));
+  if constexpr (cuda::kBuilt)
+    if (device == Device::cuda)
+      cuda::fill_bytes(cuda::Gpu::instance().stream(), out.storage_->data(), 0, out.storage_->bytes());
   return out;
 }
 
@@ -161,7 +215,8 @@ template <class T>
 std::span<const T> Tensor::values() const {
   const T* first = data<T>();
   if (!is_contiguous()) refuse("values() wants a contiguous tensor, got a strided view " + shape_.str());
-  if (device() == Device::meta) refuse("values() asked of a meta tensor " + shape_.str());
+  if (device() != Device::cpu)
+    refuse("values() asked of a tensor whose memory is not the host's, " + shape_.str());
   return {first, size_t(count())};
 }
 
@@ -186,8 +241,9 @@ double Tensor::item() const {
   if (!defined() || count() != 1 || device() == Device::meta)
     refuse("item() wants a tensor of one element in memory, got " +
            (defined() ? shape_.str() : "an undefined one"));
-  return with_type(dtype_,
-                   [&](auto* type) { return convert<double>(*data<std::remove_pointer_t<decltype(type)>>()); });
+  if (device() == Device::cuda) return to(Device::cpu).item();
+  return with_type(
+      dtype_, [&](auto* type) { return convert<double>(*data<std::remove_pointer_t<decltype(type)>>()); });
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
@@ -264,6 +320,10 @@ Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) return *this;
   Tensor out = empty(shape_, dtype, device());
   if (device() == Device::meta) return out;
+  if (device() == Device::cuda) {
+    on_card([&](auto& gpu) { convert_on_card(gpu, card_walk(shape_, out.strides_, strides_), out, *this); });
+    return out;
+  }
   const Tensor source = contiguous();
   with_type(dtype, [&](auto* to_type) {
     using To = std::remove_pointer_t<decltype(to_type)>;
@@ -277,6 +337,14 @@ Tensor Tensor::to(DType dtype) const {
   return out;
 }
 
+Tensor Tensor::to(Device device) const {
+  if (!defined()) refuse("a copy of an undefined tensor");
+  if (this->device() == device) return *this;
+  Tensor out = empty(shape_, dtype_, device);
+  out.copy_from(contiguous());
+  return out;
+}
+
 void Tensor::copy_from(const Tensor& source) {
   if (!defined() || !source.defined()) refuse("copy with an undefined tensor");
   if (shape_ != source.shape_ || dtype_ != source.dtype_)
@@ -284,6 +352,10 @@ void Tensor::copy_from(const Tensor& source) {
            std::string(dtype_name(dtype_)) + " " + shape_.str());
   if (device() == Device::meta) return;
   if (source.device() == Device::meta) refuse("cannot read a meta tensor " + source.shape_.str());
+  if (device() == Device::cuda || source.device() == Device::cuda) {
+    on_card([&](auto& gpu) { copy_with_card(gpu, *this, source); });
+    return;
+  }
   const detail::StridedPair pair(shape_.extents(), strides_, source.strides_);
   with_type(dtype_, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
@@ -294,6 +366,13 @@ void Tensor::copy_from(const Tensor& source) {
 void Tensor::fill(double value) {
   if (!defined()) refuse("fill of an undefined tensor");
   if (device() == Device::meta) return;
+  if (device() == Device::cuda)
+    return on_card([&](auto& gpu) {
+      with_type(dtype_, [&](auto* type) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        cuda::strided_fill(gpu, card_walk(shape_, strides_, strides_), data<T>(), convert<T>(value));
+      });
+    });
   const detail::StridedPair pair(shape_.extents(), strides_, strides_);
   with_type(dtype_, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
@@ -312,11 +391,23 @@ void Tensor::fill(double value) {
 
 void Tensor::add_(const Tensor& source) {
   if (!defined() || !source.defined()) refuse("add_ with an undefined tensor");
-  if (shape_ != source.shape_ || dtype_ != source.dtype_ || (dtype_ != DType::f32 && dtype_ != DType::f64))
+  if (shape_ != source.shape_ || dtype_ != source.dtype_ || dtype_ == DType::i64 || dtype_ == DType::u8 ||
+      (dtype_ == DType::bf16 && device() == Device::cpu))
     refuse("cannot add " + std::string(dtype_name(source.dtype_)) + " " + source.shape_.str() + " to " +
            std::string(dtype_name(dtype_)) + " " + shape_.str());
   if (device() == Device::meta) return;
   if (source.device() == Device::meta) refuse("cannot read a meta tensor " + source.shape_.str());
+  if (device() == Device::cuda) {
+    const cuda::Strided walk = card_walk(shape_, strides_, source.strides_);
+    return on_card([&](auto& gpu) {
+      if (dtype_ == DType::f32)
+        cuda::strided_add(gpu, walk, data<float>(), source.data<float>());
+      else if (dtype_ == DType::bf16)
+        cuda::strided_add(gpu, walk, data<Bf16>(), source.data<Bf16>());
+      else
+        cuda::strided_add(gpu, walk, data<double>(), source.data<double>());
+    });
+  }
   const detail::StridedPair pair(shape_.extents(), strides_, source.strides_);
   if (dtype_ == DType::f32)
     add_runs(pair, data<float>(), source.data<float>());

@@ -40,7 +40,7 @@ class Tensor {
   T* data();
   template <class T>
   const T* data() const;
-  // Contiguous elements as a span; throws Error when not contiguous.
+  // Contiguous elements of host memory as a span; throws Error when not contiguous or not there.
   template <class T>
   std::span<T> values();
   template <class T>
@@ -48,7 +48,8 @@ class Tensor {
   // The same as raw memory, for files.
   std::span<std::byte> bytes();
   std::span<const std::byte> bytes() const;
-  double item() const;  // the single element of a one-element tensor, any dtype
+  double item()
+      const;  // the single element of a one-element tensor, any dtype; of the card's memory: waits for it
 
   // Views: same storage. Each throws Error when the request does not fit.
   Tensor reshape(const Shape& shape) const;                  // contiguous only
@@ -59,10 +60,16 @@ class Tensor {
 
   Tensor contiguous() const;  // itself when contiguous, else a copy
   Tensor clone() const;       // a contiguous copy
-  // A converted copy (itself when the dtype agrees). To integers: truncated, saturated, NaN becomes 0.
+  // A converted copy (itself when the dtype agrees). To integers: truncated, saturated, NaN becomes 0. On the
+  // card f32 and bf16 are converted into each other, u8 into f32.
   Tensor to(DType dtype) const;
+  // A copy in the memory of that device, contiguous (itself when it is there already). From the card it
+  // waits.
+  Tensor to(Device device) const;
   // Writing into a meta tensor does nothing; reading one throws.
-  void copy_from(const Tensor& source);  // same shape and dtype; any strides on either side
+  // Same shape and dtype; any strides on either side, contiguous between host and card. A copy to the card
+  // returns when the host's memory may be written again.
+  void copy_from(const Tensor& source);
   void fill(double value);
   void add_(const Tensor& source);  // this += source; same shape, floating point; any strides
 

@@ -32,22 +32,22 @@ void gradient(Backward& back, const Saved& s) {
   const T* gy_data = gy.data<T>();
   Tensor gx, ggamma, gbeta;
   if (back.wants(0)) gx = Tensor::empty(gy.shape(), gy.dtype(), gy.device());
-  if (back.wants(1)) ggamma = Tensor::empty({s.dims.c}, gy.dtype(), gy.device());
-  if (back.wants(2)) gbeta = Tensor::empty({s.dims.c}, gy.dtype(), gy.device());
-  kernels::norm_grad(back.exec(),
-                     kernels::NormGradCallT<T>{.dims = s.dims,
-                                               .x = s.x.data<T>(),
-                                               .gy = gy_data,
-                                               .mean = s.mean.data<T>(),
-                                               .var = s.var.data<T>(),
-                                               .gamma = s.gamma.data<T>(),
-                                               .beta = s.beta.data<T>(),
-                                               .eps = T(s.options.eps),
-                                               .act = s.options.act,
-                                               .batch_statistics = s.batch_statistics,
-                                               .gx = gx.defined() ? gx.data<T>() : nullptr,
-                                               .ggamma = ggamma.defined() ? ggamma.data<T>() : nullptr,
-                                               .gbeta = gbeta.defined() ? gbeta.data<T>() : nullptr});
+  if (back.wants(1)) ggamma = Tensor::empty({s.dims.c}, param_dtype(gy.dtype()), gy.device());
+  if (back.wants(2)) gbeta = Tensor::empty({s.dims.c}, param_dtype(gy.dtype()), gy.device());
+  kernels::norm_grad(
+      back.exec(), kernels::NormGradCallT<T>{.dims = s.dims,
+                                             .x = s.x.data<T>(),
+                                             .gy = gy_data,
+                                             .mean = s.mean.data<ParamOf<T>>(),
+                                             .var = s.var.data<ParamOf<T>>(),
+                                             .gamma = s.gamma.data<ParamOf<T>>(),
+                                             .beta = s.beta.data<ParamOf<T>>(),
+                                             .eps = ParamOf<T>(s.options.eps),
+                                             .act = s.options.act,
+                                             .batch_statistics = s.batch_statistics,
+                                             .gx = gx.defined() ? gx.data<T>() : nullptr,
+                                             .ggamma = ggamma.defined() ? ggamma.data<ParamOf<T>>() : nullptr,
+                                             .gbeta = gbeta.defined() ? gbeta.data<ParamOf<T>>() : nullptr});
   if (gx.defined()) back.add(0, std::move(gx));
   if (ggamma.defined()) back.add(1, std::move(ggamma));
   if (gbeta.defined()) back.add(2, std::move(gbeta));
@@ -59,29 +59,39 @@ Variable result(Tensor y, const Variable& x, const Variable& gamma, const Variab
   });
 }
 
+// The card's kernels let running statistics follow themselves.
+template <class T>
+kernels::RunningT<ParamOf<T>> on_card(const Exec& exec, Running running) {
+  if (!exec.gpu() || !running.mean.defined()) return {};
+  return {running.mean.data<ParamOf<T>>(), running.var.data<ParamOf<T>>(), ParamOf<T>(running.weight)};
+}
+
 }  // namespace
 
 Variable batch_norm_train(Exec& exec, const Variable& x, const Variable& gamma, const Variable& beta,
-                          const BatchNormOptions& options, BatchStatistics* statistics) {
+                          const BatchNormOptions& options, const Running& running) {
   const Tensor xs = packed(x.value()), g = packed(gamma.value()), b = packed(beta.value());
   const kernels::NormDims dims = require_dims(xs, {&g, &b});
   const Device device = common_device(kOp, exec, {&xs, &g, &b});
-  Tensor mean = Tensor::empty({dims.c}, xs.dtype(), device),
-         var = Tensor::empty({dims.c}, xs.dtype(), device);
+  const DType param = param_dtype(xs.dtype());
+  Tensor mean = Tensor::empty({dims.c}, param, device), var = Tensor::empty({dims.c}, param, device);
   Tensor y = Tensor::empty(xs.shape(), xs.dtype(), device);
   dispatch(kOp, xs, [&](auto zero) {
     using T = decltype(zero);
     kernels::norm_train(exec, kernels::NormTrainCallT<T>{.dims = dims,
                                                          .x = xs.data<T>(),
-                                                         .gamma = g.data<T>(),
-                                                         .beta = b.data<T>(),
-                                                         .eps = T(options.eps),
+                                                         .gamma = g.data<ParamOf<T>>(),
+                                                         .beta = b.data<ParamOf<T>>(),
+                                                         .eps = ParamOf<T>(options.eps),
                                                          .act = options.act,
-                                                         .mean = mean.data<T>(),
-                                                         .var = var.data<T>(),
-                                                         .y = y.data<T>()});
+                                                         .mean = mean.data<ParamOf<T>>(),
+                                                         .var = var.data<ParamOf<T>>(),
+                                                         .y = y.data<T>(),
+                                                         .running = on_card<T>(exec, running)});
   });
-  if (statistics) *statistics = {.mean = mean, .var = var, .rows = dims.rows};
+  if (!exec.gpu() && running.mean.defined())
+    update_running(exec, running.mean, running.var, {.mean = mean, .var = var, .rows = dims.rows},
+                   running.weight);
   if (!needs_gradient({&x, &gamma, &beta})) return Variable(y);
   return result(y, x, gamma, beta, {dims, xs, g, b, mean, var, options, true});
 }
@@ -97,11 +107,11 @@ Variable batch_norm(Exec& exec, const Variable& x, const Variable& gamma, const 
     using T = decltype(zero);
     kernels::norm(exec, kernels::NormCallT<T>{.dims = dims,
                                               .x = xs.data<T>(),
-                                              .mean = m.data<T>(),
-                                              .var = v.data<T>(),
-                                              .gamma = g.data<T>(),
-                                              .beta = b.data<T>(),
-                                              .eps = T(options.eps),
+                                              .mean = m.data<ParamOf<T>>(),
+                                              .var = v.data<ParamOf<T>>(),
+                                              .gamma = g.data<ParamOf<T>>(),
+                                              .beta = b.data<ParamOf<T>>(),
+                                              .eps = ParamOf<T>(options.eps),
                                               .act = options.act,
                                               .y = y.data<T>()});
   });
@@ -118,7 +128,7 @@ void update_running(const Exec& exec, Tensor mean, Tensor var, const BatchStatis
     if (t->shape() != batch.mean.shape() || t->dtype() != batch.mean.dtype() || t->rank() != 1)
       refuse(kOp, "running statistics like those of the batch, " + batch.mean.shape().str(),
              t->shape().str());
-  dispatch(kOp, mean, [&](auto zero) {
+  dispatch_real(kOp, mean, [&](auto zero) {
     using T = decltype(zero);
     const T m = T(momentum), unbiased = T(double(batch.rows) / double(std::max<i64>(batch.rows - 1, 1)));
     const i64 mean_step = mean.strides()[0], var_step = var.strides()[0];

@@ -15,10 +15,16 @@ struct BatchStatistics {
   i64 rows = 0;      // values per channel behind them
 };
 
+// Running statistics [c] that follow those of a batch (update_running); mean undefined: none.
+struct Running {
+  Tensor mean, var;
+  double weight = 0;
+};
+
 //   x [...,c]   gamma, beta [c]   result like x: act((x - mean) / sqrt(var + eps) * gamma + beta)
-// Statistics of this batch; `statistics` (may be null) receives them.
+// Statistics of this batch; `running` follows them.
 Variable batch_norm_train(Exec& exec, const Variable& x, const Variable& gamma, const Variable& beta,
-                          const BatchNormOptions& options = {}, BatchStatistics* statistics = nullptr);
+                          const BatchNormOptions& options = {}, const Running& running = {});
 
 // The same with given statistics mean, var [c], constants for the gradient.
 Variable batch_norm(Exec& exec, const Variable& x, const Variable& gamma, const Variable& beta,

@@ -3,15 +3,24 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/cuda/strided.h"
 #include "kernels/parallel.h"
 
 namespace offramp::ops {
 
 Tensor column_sum(Exec& exec, const Tensor& rows) {
   const i64 c = rows.extent(-1), count = rows.count() / std::max<i64>(c, 1);
-  Tensor out = Tensor::empty({c}, rows.dtype(), rows.device());
+  Tensor out = Tensor::empty({c}, param_dtype(rows.dtype()), rows.device());
   if (is_dry(exec)) return out;
-  dispatch("column_sum", rows, [&](auto zero) {
+  if constexpr (cuda::kBuilt)
+    if (exec.gpu()) {
+      if (rows.dtype() == DType::bf16)
+        cuda::column_sum(*exec.gpu(), count, c, rows.data<Bf16>(), out.data<float>());
+      else
+        cuda::column_sum(*exec.gpu(), count, c, rows.data<float>(), out.data<float>());
+      return out;
+    }
+  dispatch_real("column_sum", rows, [&](auto zero) {
     using T = decltype(zero);
     const i64 grain = std::max<i64>(1, 16384 / std::max<i64>(c, 1)), chunks = (count + grain - 1) / grain;
     std::vector<T> partial(size_t(std::max<i64>(chunks, 1) * c), T(0));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "autograd/variable.h"
+#include "kernels/cuda/built.h"
 #include "kernels/error.h"
 #include "kernels/recorder.h"
 
@@ -16,26 +17,44 @@ namespace offramp::ops {
 
 // Runs body(T{}) with T = float or double, the element type of x.
 template <class Body>
-decltype(auto) dispatch(const char* op, const Tensor& x, Body&& body) {
+decltype(auto) dispatch_real(const char* op, const Tensor& x, Body&& body) {
   if (x.dtype() == DType::f32) return body(float{});
   if (x.dtype() == DType::f64) return body(double{});
   refuse(op, "f32 or f64 elements", std::string(dtype_name(x.dtype())));
 }
 
+// The same for activations, which on the card may be Bf16.
+template <class Body>
+decltype(auto) dispatch(const char* op, const Tensor& x, Body&& body) {
+  if constexpr (cuda::kBuilt)
+    if (x.dtype() == DType::bf16) return body(Bf16{});
+  return dispatch_real(op, x, std::forward<Body>(body));
+}
+
 inline bool is_dry(const Exec& exec) { return exec.recorder && exec.recorder->dry; }
 
-// The device of the result: meta when any operand is. Throws when the operands' types differ, or when there
-// is no memory to compute with and no dry recorder to catch the call.
+// The element type of parameters beside activations of type `t`, and of their gradients.
+inline DType param_dtype(DType t) { return t == DType::bf16 ? DType::f32 : t; }
+
+// The device of the result: meta when any operand is, else where all of them are. Throws when the operands'
+// types differ (parameters of a bf16 tensor are f32), when they lie on different devices or not where `exec`
+// computes, or when there is no memory to compute with and no dry recorder to catch the call.
 inline Device common_device(const char* op, const Exec& exec, std::initializer_list<const Tensor*> operands) {
   const Tensor& first = **operands.begin();
   Device device = first.device();
   for (const Tensor* t : operands) {
     if (!t->defined()) continue;
-    if (t->dtype() != first.dtype())
+    if (t->dtype() != first.dtype() && t->dtype() != param_dtype(first.dtype()))
       refuse(op, "operands of type " + std::string(dtype_name(first.dtype())),
              std::string(dtype_name(t->dtype())));
-    if (t->device() == Device::meta) device = Device::meta;
+    if (t->device() == Device::meta)
+      device = Device::meta;
+    else if (t->device() != first.device() && device != Device::meta)
+      throw usage_error(std::string(op) + ": some tensors lie on the card, others on the host");
   }
+  if (device != Device::meta && (device == Device::cuda) != (exec.gpu() != nullptr))
+    throw usage_error(std::string(op) + ": tensors on the " + (exec.gpu() ? "host" : "card") +
+                      " cannot be computed with on the " + (exec.gpu() ? "card" : "host"));
   if (device == Device::meta && !is_dry(exec))
     throw usage_error(std::string(op) +
                       ": tensors without memory can only be recorded (dry recorder), not computed");

@@ -45,8 +45,8 @@ Conv2dDims require_dims(const Tensor& x, const Tensor& w, const Tensor& bias, co
 Tensor viewable(const Tensor& w) { return w.extent(3) == 1 || w.strides()[3] == 1 ? w : packed(w); }
 
 template <class T>
-kernels::WeightViewT<T> view_of(const Tensor& w) {
-  return {w.data<T>(), w.strides()[0], w.strides()[1], w.strides()[2]};
+kernels::WeightViewT<ParamOf<T>> view_of(const Tensor& w) {
+  return {w.data<ParamOf<T>>(), w.strides()[0], w.strides()[1], w.strides()[2]};
 }
 
 bool is_depthwise(const Conv2dDims& d) { return d.groups == d.c_in && d.c_in == d.c_out && d.groups > 1; }
@@ -78,7 +78,7 @@ void forward(Exec& exec, const Conv2dDims& d, Extent out, const Tensor& x, const
                                                         .out_w = out.w,
                                                         .x = x.data<T>(),
                                                         .w = view_of<T>(w),
-                                                        .bias = data_or_null<T>(bias),
+                                                        .bias = data_or_null<ParamOf<T>>(bias),
                                                         .y = y.data<T>()});
   else
     kernels::conv2d(exec, kernels::Conv2dCallT<T>{.dims = d,
@@ -86,7 +86,7 @@ void forward(Exec& exec, const Conv2dDims& d, Extent out, const Tensor& x, const
                                                   .out_w = out.w,
                                                   .x = x.data<T>(),
                                                   .w = view_of<T>(w),
-                                                  .bias = data_or_null<T>(bias),
+                                                  .bias = data_or_null<ParamOf<T>>(bias),
                                                   .y = y.data<T>()});
 }
 
@@ -95,7 +95,7 @@ template <class T>
 void gradients(Exec& exec, const Conv2dDims& d, Extent out, const Tensor& x, const Tensor& w,
                const Tensor& gy, Tensor& gx, Tensor& gw) {
   T* gx_data = gx.defined() ? gx.data<T>() : nullptr;
-  T* gw_data = gw.defined() ? gw.data<T>() : nullptr;
+  ParamOf<T>* gw_data = gw.defined() ? gw.data<ParamOf<T>>() : nullptr;
   if (is_depthwise(d))
     kernels::depthwise_grad(exec, kernels::DepthwiseGradCallT<T>{.dims = depthwise_dims(d),
                                                                  .out_h = out.h,

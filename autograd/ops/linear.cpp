@@ -1,6 +1,7 @@
 #include "autograd/ops/linear.h"
 
 #include "autograd/ops/common.h"
+#include "kernels/conv2d/conv2d.h"
 #include "kernels/gemm/gemm.h"
 
 namespace offramp::ops {
@@ -17,7 +18,7 @@ Tensor input_gradient(Exec& exec, const Tensor& w, const Tensor& gy) {
                                             .a = gy.data<T>(),
                                             .a_row = out,
                                             .a_k = 1,
-                                            .b = w.data<T>(),
+                                            .b = w.data<ParamOf<T>>(),
                                             .b_col = 1,
                                             .b_k = w.strides()[0],
                                             .c = gx.data<T>(),
@@ -29,16 +30,29 @@ Tensor input_gradient(Exec& exec, const Tensor& w, const Tensor& gy) {
 template <class T>
 Tensor weight_gradient(Exec& exec, const Tensor& x, const Tensor& gy) {
   const i64 n = gy.extent(0), out = gy.extent(1), k = x.extent(1);
-  Tensor gw = Tensor::empty({out, k}, gy.dtype(), gy.device());
-  kernels::gemm(exec, kernels::GemmCallT<T>{.dims = {.m = out, .n = k, .k = n},
-                                            .a = gy.data<T>(),
-                                            .a_row = 1,
-                                            .a_k = out,
-                                            .b = x.data<T>(),
-                                            .b_col = 1,
-                                            .b_k = k,
-                                            .c = gw.data<T>(),
-                                            .c_row = k});
+  Tensor gw = Tensor::empty({out, k}, param_dtype(gy.dtype()), gy.device());
+  if constexpr (cuda::kBuilt)
+    if (exec.gpu()) {  // both operands are activations there: the gradient of a 1x1 convolution on 1x1 maps
+      kernels::conv2d_grad(exec, kernels::Conv2dGradCallT<T>{
+                                     .dims = {.n = n, .h = 1, .w = 1, .c_in = k, .c_out = out, .kernel = 1},
+                                     .out_h = 1,
+                                     .out_w = 1,
+                                     .x = x.data<T>(),
+                                     .w = {},
+                                     .gy = gy.data<T>(),
+                                     .gw = gw.data<ParamOf<T>>()});
+      return gw;
+    }
+  if constexpr (!std::is_same_v<T, Bf16>)
+    kernels::gemm(exec, kernels::GemmCallT<T>{.dims = {.m = out, .n = k, .k = n},
+                                              .a = gy.data<T>(),
+                                              .a_row = 1,
+                                              .a_k = out,
+                                              .b = x.data<T>(),
+                                              .b_col = 1,
+                                              .b_k = k,
+                                              .c = gw.data<T>(),
+                                              .c_row = k});
   return gw;
 }
 
@@ -65,10 +79,10 @@ Variable linear(Exec& exec, const Variable& x, const Variable& w, const Variable
                                               .a = xs.data<T>(),
                                               .a_row = k,
                                               .a_k = 1,
-                                              .b = ws.data<T>(),
+                                              .b = ws.data<ParamOf<T>>(),
                                               .b_col = ws.strides()[0],
                                               .b_k = 1,
-                                              .bias = data_or_null<T>(b),
+                                              .bias = data_or_null<ParamOf<T>>(b),
                                               .c = y.data<T>(),
                                               .c_row = out});
   });

@@ -19,16 +19,22 @@ Tensor like_row(const Tensor& t, i64 count) { return Tensor::empty({count}, t.dt
 // One convolution: its weight, its raw result and the normalisation behind it.
 struct Unit {
   Tensor w, gamma, beta, y, mean, var, scale;
+  Running running;
 
   bool defined() const { return w.defined(); }
   i64 c() const { return w.extent(0); }
-  NormOut out(float eps) {
-    return {gamma.data<float>(), eps, mean.data<float>(), var.data<float>(), scale.data<float>()};
+  // On the card, the kernel that takes the statistics lets the running ones follow.
+  NormOut out(const Exec& exec, float eps) {
+    NormOut out{gamma.data<float>(), eps, mean.data<float>(), var.data<float>(), scale.data<float>()};
+    if (exec.gpu() && running.mean.defined())
+      out.running = {running.mean.data<float>(), running.var.data<float>(), float(running.weight)};
+    return out;
   }
   // What the next convolution reads.
-  Normed read(Act act, const Tensor& gate = {}) const {
-    return {y.data<float>(),          mean.data<float>(), scale.data<float>(), beta.data<float>(), act,
-            data_or_null<float>(gate)};
+  template <class T>
+  NormedT<T> read(Act act, const Tensor& gate = {}) const {
+    return {y.data<T>(), mean.data<float>(),   scale.data<float>(), beta.data<float>(),
+            act,         data_or_null<T>(gate)};
   }
 };
 
@@ -46,8 +52,9 @@ struct UnitGrad {
     return {u.var.data<float>(), eps, gamma.data<float>(), beta.data<float>(), of_mean.data<float>(),
             of_var.data<float>()};
   }
-  NormedGrad read(const Unit& u, const Tensor& dz) const {
-    return {dz.data<float>(),      u.y.data<float>(),     u.mean.data<float>(),
+  template <class T>
+  NormedGradT<T> read(const Unit& u, const Tensor& dz) const {
+    return {dz.data<T>(),          u.y.data<T>(),         u.mean.data<float>(),
             u.scale.data<float>(), of_mean.data<float>(), of_var.data<float>()};
   }
   void hand_over(Backward& back, size_t at) {
@@ -88,8 +95,9 @@ struct Block {
   NormedDims result_dims() const {
     return {.rows = n * out_hw(), .c_in = c_out, .c_out = c_out, .hw = out_hw()};
   }
-  Normed depthwise_in() const {
-    return expand.defined() ? expand.read(options.act) : Normed{.x = x.data<float>()};
+  template <class T>
+  NormedT<T> depthwise_in() const {
+    return expand.defined() ? expand.read<T>(options.act) : NormedT<T>{.x = x.data<T>()};
   }
   Conv2dDims gate_dims(const Tensor& weight) const {
     return {.n = n, .h = 1, .w = 1, .c_in = weight.extent(3), .c_out = weight.extent(0), .kernel = 1};
@@ -103,6 +111,7 @@ Tensor viewable(const Tensor& w) { return w.extent(3) == 1 || w.strides()[3] == 
 
 Unit unit_of(const NormedWeight& parameters, const char* name, i64 groups_in, i64 kernel) {
   Unit u;
+  u.running = parameters.running;
   if (!parameters.weight.defined()) return u;
   const Tensor& w = parameters.weight.value();
   require_rank(kOp, "weight [c_out,k,k,c_in/groups]", w, 4);
@@ -119,16 +128,15 @@ Unit unit_of(const NormedWeight& parameters, const char* name, i64 groups_in, i6
   return u;
 }
 
-void make_room(Unit& u, i64 n, i64 h, i64 w, Device device) {
-  u.y = Tensor::empty({n, h, w, u.c()}, DType::f32, device);
-  u.mean = like_row(u.y, u.c());
-  u.var = like_row(u.y, u.c());
-  u.scale = like_row(u.y, u.c());
+void make_room(Unit& u, i64 n, i64 h, i64 w, DType dtype, Device device) {
+  u.y = Tensor::empty({n, h, w, u.c()}, dtype, device);
+  for (Tensor* t : {&u.mean, &u.var, &u.scale}) *t = Tensor::empty({u.c()}, DType::f32, device);
 }
 
 Block require_block(const Tensor& x, const MBConvParameters& p, const MBConvOptions& o) {
   require_rank(kOp, "input [n,h,w,c]", x, 4);
-  if (x.dtype() != DType::f32) refuse(kOp, "f32 elements", std::string(dtype_name(x.dtype())));
+  if (x.dtype() != DType::f32 && x.dtype() != DType::bf16)
+    refuse(kOp, "f32 or bf16 elements", std::string(dtype_name(x.dtype())));
   if (x.count() == 0) refuse(kOp, "at least one value", x.shape().str());
   Block b{.n = x.extent(0),
           .h = x.extent(1),
@@ -176,92 +184,99 @@ Block require_block(const Tensor& x, const MBConvParameters& p, const MBConvOpti
   return b;
 }
 
+template <class T>
 void convolve(Exec& exec, const Block& b, const Tensor& x, const Tensor& w, const Tensor& bias, Act act,
               Tensor& y) {
-  normed_pointwise(exec, {.dims = {.rows = b.n, .c_in = w.extent(3), .c_out = w.extent(0)},
-                          .in = {.x = x.data<float>()},
-                          .w = w.data<float>(),
-                          .w_row = w.strides()[0],
-                          .y = y.data<float>(),
-                          .bias = bias.data<float>(),
-                          .act = act});
+  normed_pointwise(exec,
+                   NormedPointwiseCallT<T>{.dims = {.rows = b.n, .c_in = w.extent(3), .c_out = w.extent(0)},
+                                           .in = {.x = x.data<T>()},
+                                           .w = w.data<float>(),
+                                           .w_row = w.strides()[0],
+                                           .y = y.data<T>(),
+                                           .bias = bias.data<float>(),
+                                           .act = act});
 }
 
+template <class T>
 void run_gate(Exec& exec, Block& b) {
   Gate& g = b.gate;
-  const auto room = [&](i64 c) { return Tensor::empty({b.n, 1, 1, c}, DType::f32, b.x.device()); };
+  const auto room = [&](i64 c) { return Tensor::empty({b.n, 1, 1, c}, b.x.dtype(), b.x.device()); };
   g.mean = room(b.mid), g.hidden = room(g.reduce.extent(0)), g.raw = room(b.mid), g.value = room(b.mid);
-  normed_mean(exec,
-              {.dims = b.project_dims(), .in = b.depthwise.read(b.options.act), .y = g.mean.data<float>()});
-  convolve(exec, b, g.mean, g.reduce, g.reduce_bias, Act::relu, g.hidden);
-  convolve(exec, b, g.hidden, g.gate, g.gate_bias, Act::none, g.raw);
+  normed_mean(exec, NormedMeanCallT<T>{.dims = b.project_dims(),
+                                       .in = b.depthwise.template read<T>(b.options.act),
+                                       .y = g.mean.data<T>()});
+  convolve<T>(exec, b, g.mean, g.reduce, g.reduce_bias, Act::relu, g.hidden);
+  convolve<T>(exec, b, g.hidden, g.gate, g.gate_bias, Act::none, g.raw);
   const Tensor& raw = g.raw;
-  activate(exec, ActCall{.dims = {.count = raw.count(), .act = Act::hard_sigmoid},
-                         .x = raw.data<float>(),
-                         .y = g.value.data<float>()});
+  activate(exec, ActCallT<T>{.dims = {.count = raw.count(), .act = Act::hard_sigmoid},
+                             .x = raw.data<T>(),
+                             .y = g.value.data<T>()});
 }
 
+template <class T>
 Tensor run_block(Exec& exec, Block& b) {
   const Device device = b.x.device();
   if (b.expand.defined()) {
-    make_room(b.expand, b.n, b.h, b.w, device);
-    normed_pointwise(exec, {.dims = b.expand_dims(),
-                            .in = {.x = std::as_const(b.x).data<float>()},
-                            .w = std::as_const(b.expand.w).data<float>(),
-                            .w_row = b.expand.w.strides()[0],
-                            .y = b.expand.y.data<float>(),
-                            .out = b.expand.out(b.eps())});
+    make_room(b.expand, b.n, b.h, b.w, b.x.dtype(), device);
+    normed_pointwise(exec, NormedPointwiseCallT<T>{.dims = b.expand_dims(),
+                                                   .in = {.x = std::as_const(b.x).data<T>()},
+                                                   .w = std::as_const(b.expand.w).data<float>(),
+                                                   .w_row = b.expand.w.strides()[0],
+                                                   .y = b.expand.y.data<T>(),
+                                                   .out = b.expand.out(exec, b.eps())});
   }
-  make_room(b.depthwise, b.n, b.out_h, b.out_w, device);
-  normed_depthwise(exec, {.dims = b.depthwise_dims(),
-                          .out_h = b.out_h,
-                          .out_w = b.out_w,
-                          .in = b.depthwise_in(),
-                          .w = view_of(b.depthwise.w),
-                          .y = b.depthwise.y.data<float>(),
-                          .out = b.depthwise.out(b.eps())});
-  if (b.gate.defined()) run_gate(exec, b);
-  make_room(b.project, b.n, b.out_h, b.out_w, device);
-  normed_pointwise(exec, {.dims = b.project_dims(),
-                          .in = b.depthwise.read(b.options.act, b.gate.value),
-                          .w = std::as_const(b.project.w).data<float>(),
-                          .w_row = b.project.w.strides()[0],
-                          .y = b.project.y.data<float>(),
-                          .out = b.project.out(b.eps())});
-  Tensor y = Tensor::empty(b.project.y.shape(), DType::f32, device);
-  normed_add(exec, {.dims = b.result_dims(),
-                    .in = b.project.read(Act::none),
-                    .residual = b.options.residual ? std::as_const(b.x).data<float>() : nullptr,
-                    .y = y.data<float>()});
+  make_room(b.depthwise, b.n, b.out_h, b.out_w, b.x.dtype(), device);
+  normed_depthwise(exec, NormedDepthwiseCallT<T>{.dims = b.depthwise_dims(),
+                                                 .out_h = b.out_h,
+                                                 .out_w = b.out_w,
+                                                 .in = b.template depthwise_in<T>(),
+                                                 .w = view_of(b.depthwise.w),
+                                                 .y = b.depthwise.y.data<T>(),
+                                                 .out = b.depthwise.out(exec, b.eps())});
+  if (b.gate.defined()) run_gate<T>(exec, b);
+  make_room(b.project, b.n, b.out_h, b.out_w, b.x.dtype(), device);
+  normed_pointwise(exec,
+                   NormedPointwiseCallT<T>{.dims = b.project_dims(),
+                                           .in = b.depthwise.template read<T>(b.options.act, b.gate.value),
+                                           .w = std::as_const(b.project.w).data<float>(),
+                                           .w_row = b.project.w.strides()[0],
+                                           .y = b.project.y.data<T>(),
+                                           .out = b.project.out(exec, b.eps())});
+  Tensor y = Tensor::empty(b.project.y.shape(), b.x.dtype(), device);
+  normed_add(exec, NormedAddCallT<T>{.dims = b.result_dims(),
+                                     .in = b.project.template read<T>(Act::none),
+                                     .residual = b.options.residual ? std::as_const(b.x).data<T>() : nullptr,
+                                     .y = y.data<T>()});
   return y;
 }
 
 // From the gradient g of the gated tensor to dz, in place; the gate's own parameters on the way.
+template <class T>
 void gate_gradient(Backward& back, const Block& b, Tensor& g, const NormGradOut& out) {
   Exec& exec = back.exec();
   const Gate& gate = b.gate;
   const auto like = [](const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), t.device()); };
-  const Normed in = b.depthwise.read(b.options.act);
+  const NormedT<T> in = b.depthwise.template read<T>(b.options.act);
   Tensor value = like(gate.value), hidden = like(gate.hidden), mean = like(gate.mean);
   Tensor gate_w = like(gate.gate), reduce_w = like(gate.reduce);
   normed_gate_grad(
-      exec,
-      {.dims = b.project_dims(), .in = in, .g = std::as_const(g).data<float>(), .y = value.data<float>()});
+      exec, NormedGateGradCallT<T>{
+                .dims = b.project_dims(), .in = in, .g = std::as_const(g).data<T>(), .y = value.data<T>()});
   const auto through = [&](Act act, const Tensor& x, Tensor& grad) {
-    activate_grad(exec, ActGradCall{.dims = {.count = x.count(), .act = act},
-                                    .x = x.data<float>(),
-                                    .gy = std::as_const(grad).data<float>(),
-                                    .gx = grad.data<float>()});
+    activate_grad(exec, ActGradCallT<T>{.dims = {.count = x.count(), .act = act},
+                                        .x = x.data<T>(),
+                                        .gy = std::as_const(grad).data<T>(),
+                                        .gx = grad.data<T>()});
   };
   const auto convolution = [&](const Tensor& x, const Tensor& w, const Tensor& gy, Tensor& gx, Tensor& gw) {
-    conv2d_grad(exec, Conv2dGradCall{.dims = b.gate_dims(w),
-                                     .out_h = 1,
-                                     .out_w = 1,
-                                     .x = x.data<float>(),
-                                     .w = view_of(w),
-                                     .gy = gy.data<float>(),
-                                     .gx = gx.data<float>(),
-                                     .gw = gw.data<float>()});
+    conv2d_grad(exec, Conv2dGradCallT<T>{.dims = b.gate_dims(w),
+                                         .out_h = 1,
+                                         .out_w = 1,
+                                         .x = x.data<T>(),
+                                         .w = view_of(w),
+                                         .gy = gy.data<T>(),
+                                         .gx = gx.data<T>(),
+                                         .gw = gw.data<float>()});
   };
   through(Act::hard_sigmoid, gate.raw, value);
   convolution(gate.hidden, gate.gate, value, hidden, gate_w);
@@ -271,69 +286,72 @@ void gate_gradient(Backward& back, const Block& b, Tensor& g, const NormGradOut&
   back.add(kReduce + 1, column_sum(exec, hidden));
   back.add(kReduce + 2, std::move(gate_w));
   back.add(kReduce + 3, column_sum(exec, value));
-  normed_slope(exec, {.dims = b.project_dims(),
-                      .in = b.depthwise.read(b.options.act, gate.value),
-                      .g = std::as_const(g).data<float>(),
-                      .shift = std::as_const(mean).data<float>(),
-                      .shift_factor = 1.0f / float(b.out_hw()),
-                      .dz = g.data<float>(),
-                      .out = out});
+  normed_slope(exec, NormedSlopeCallT<T>{.dims = b.project_dims(),
+                                         .in = b.depthwise.template read<T>(b.options.act, gate.value),
+                                         .g = std::as_const(g).data<T>(),
+                                         .shift = std::as_const(mean).data<T>(),
+                                         .shift_factor = 1.0f / float(b.out_hw()),
+                                         .dz = g.data<T>(),
+                                         .out = out});
 }
 
+template <class T>
 void gradient(Backward& back, const Block& b) {
   Exec& exec = back.exec();
   const float eps = b.eps();
   const auto like = [](const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), t.device()); };
   const Tensor gy = back.gy();
   UnitGrad project(b.project), depthwise(b.depthwise);
-  normed_slope(exec, {.dims = b.result_dims(),
-                      .in = b.project.read(Act::none),
-                      .g = gy.data<float>(),
-                      .dz = nullptr,
-                      .out = project.out(b.project, eps)});
+  normed_slope(exec, NormedSlopeCallT<T>{.dims = b.result_dims(),
+                                         .in = b.project.template read<T>(Act::none),
+                                         .g = gy.data<T>(),
+                                         .dz = nullptr,
+                                         .out = project.out(b.project, eps)});
   Tensor dz = like(b.depthwise.y);
-  normed_pointwise_grad(exec, {.dims = b.project_dims(),
-                               .in = b.depthwise.read(b.options.act, b.gate.value),
-                               .gy = project.read(b.project, gy),
-                               .w = b.project.w.data<float>(),
-                               .w_row = b.project.w.strides()[0],
-                               .gw = project.w.data<float>(),
-                               .gx = dz.data<float>(),
-                               .out = depthwise.out(b.depthwise, eps)});
-  if (b.gate.defined()) gate_gradient(back, b, dz, depthwise.out(b.depthwise, eps));
+  normed_pointwise_grad(
+      exec, NormedPointwiseGradCallT<T>{.dims = b.project_dims(),
+                                        .in = b.depthwise.template read<T>(b.options.act, b.gate.value),
+                                        .gy = project.template read<T>(b.project, gy),
+                                        .w = b.project.w.data<float>(),
+                                        .w_row = b.project.w.strides()[0],
+                                        .gw = project.w.data<float>(),
+                                        .gx = dz.data<T>(),
+                                        .out = depthwise.out(b.depthwise, eps)});
+  if (b.gate.defined()) gate_gradient<T>(back, b, dz, depthwise.out(b.depthwise, eps));
   project.hand_over(back, kProject);
 
-  const float* const residual = b.options.residual ? gy.data<float>() : nullptr;
+  const T* const residual = b.options.residual ? gy.data<T>() : nullptr;
   // Every place of gy is read before gx is written there.
   Tensor gx;
-  if (back.wants(kX)) gx = b.options.residual ? back.gy_or_new() : like(b.x);
-  NormedDepthwiseGradCall call{.dims = b.depthwise_dims(),
-                               .out_h = b.out_h,
-                               .out_w = b.out_w,
-                               .in = b.depthwise_in(),
-                               .gy = depthwise.read(b.depthwise, dz),
-                               .w = view_of(b.depthwise.w),
-                               .gw = depthwise.w.data<float>(),
-                               .gx = nullptr};
+  if (back.wants(kX)) gx = b.options.residual && !exec.gpu() ? back.gy_or_new() : like(b.x);
+  NormedDepthwiseGradCallT<T> call{.dims = b.depthwise_dims(),
+                                   .out_h = b.out_h,
+                                   .out_w = b.out_w,
+                                   .in = b.template depthwise_in<T>(),
+                                   .gy = depthwise.template read<T>(b.depthwise, dz),
+                                   .w = view_of(b.depthwise.w),
+                                   .gw = depthwise.w.data<float>(),
+                                   .gx = nullptr};
   if (b.expand.defined()) {
     UnitGrad expand(b.expand);
-    // In place where the shapes agree: a sample is read before it is written.
-    Tensor hidden = b.options.stride == 1 && dz.shape() == b.expand.y.shape() ? dz : like(b.expand.y);
-    call.gx = hidden.data<float>();
+    // In place where the shapes agree and a sample is read before it is written.
+    const bool in_place = !exec.gpu() && b.options.stride == 1 && dz.shape() == b.expand.y.shape();
+    Tensor hidden = in_place ? dz : like(b.expand.y);
+    call.gx = hidden.data<T>();
     call.out = expand.out(b.expand, eps);
     normed_depthwise_grad(exec, call);
     dz = {};
-    normed_pointwise_grad(exec, {.dims = b.expand_dims(),
-                                 .in = {.x = b.x.data<float>()},
-                                 .gy = expand.read(b.expand, hidden),
-                                 .w = b.expand.w.data<float>(),
-                                 .w_row = b.expand.w.strides()[0],
-                                 .gw = expand.w.data<float>(),
-                                 .gx = gx.defined() ? gx.data<float>() : nullptr,
-                                 .residual = residual});
+    normed_pointwise_grad(exec, NormedPointwiseGradCallT<T>{.dims = b.expand_dims(),
+                                                            .in = {.x = b.x.data<T>()},
+                                                            .gy = expand.template read<T>(b.expand, hidden),
+                                                            .w = b.expand.w.data<float>(),
+                                                            .w_row = b.expand.w.strides()[0],
+                                                            .gw = expand.w.data<float>(),
+                                                            .gx = gx.defined() ? gx.data<T>() : nullptr,
+                                                            .residual = residual});
     expand.hand_over(back, kExpand);
   } else {
-    call.gx = gx.defined() ? gx.data<float>() : nullptr;
+    call.gx = gx.defined() ? gx.data<T>() : nullptr;
     call.residual = residual;
     normed_depthwise_grad(exec, call);
   }
@@ -343,19 +361,22 @@ void gradient(Backward& back, const Block& b) {
 
 }  // namespace
 
-Variable mbconv_train(Exec& exec, const Variable& x, const MBConvParameters& p, const MBConvOptions& options,
-                      MBConvStatistics* statistics) {
+Variable mbconv_train(Exec& exec, const Variable& x, const MBConvParameters& p,
+                      const MBConvOptions& options) {
   Block b = require_block(x.value(), p, options);
   common_device(kOp, exec, {&b.x, &b.expand.w, &b.depthwise.w, &b.project.w, &b.gate.reduce, &b.gate.gate});
-  Tensor y = run_block(exec, b);
-  if (statistics) {
-    const auto of = [](const Unit& u, i64 rows) {
-      return BatchStatistics{.mean = u.mean, .var = u.var, .rows = rows};
-    };
-    *statistics = {.expand = of(b.expand, b.n * b.in_hw()),
-                   .depthwise = of(b.depthwise, b.n * b.out_hw()),
-                   .project = of(b.project, b.n * b.out_hw())};
-  }
+  const bool bf16 = b.x.dtype() == DType::bf16;
+  Tensor y;
+  if constexpr (offramp::cuda::kBuilt)
+    if (bf16) y = run_block<Bf16>(exec, b);
+  if (!bf16) y = run_block<float>(exec, b);
+  if (!exec.gpu())
+    for (const auto& [u, rows] :
+         {std::pair(&b.expand, b.n * b.in_hw()), std::pair(&b.depthwise, b.n * b.out_hw()),
+          std::pair(&b.project, b.n * b.out_hw())})
+      if (u->running.mean.defined())
+        update_running(exec, u->running.mean, u->running.var, {.mean = u->mean, .var = u->var, .rows = rows},
+                       u->running.weight);
   std::vector<Variable> inputs{x};
   const auto add_unit = [&](const NormedWeight& u) {
     inputs.insert(inputs.end(), {u.weight, u.gamma, u.beta});
@@ -366,8 +387,11 @@ Variable mbconv_train(Exec& exec, const Variable& x, const MBConvParameters& p, 
   add_unit(p.project);
   for (const Variable& v : inputs)
     if (v.defined() && v.requires_grad())
-      return Variable::result(std::move(y), std::move(inputs),
-                              [b = std::move(b)](Backward& back) { gradient(back, b); });
+      return Variable::result(std::move(y), std::move(inputs), [b = std::move(b), bf16](Backward& back) {
+        if constexpr (offramp::cuda::kBuilt)
+          if (bf16) return gradient<Bf16>(back, b);
+        gradient<float>(back, b);
+      });
   return Variable(std::move(y));
 }
 

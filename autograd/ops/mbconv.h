@@ -10,6 +10,7 @@ namespace offramp::ops {
 // normalisation behind it.
 struct NormedWeight {
   Variable weight, gamma, beta;
+  Running running;
 };
 
 struct MBConvParameters {
@@ -25,14 +26,10 @@ struct MBConvOptions {
   double eps = 1e-5;
 };
 
-struct MBConvStatistics {
-  BatchStatistics expand, depthwise, project;
-};
-
-//   x [n,h,w,c_in]   result [n,oh,ow,c_out]; f32 only
+//   x [n,h,w,c_in]   result [n,oh,ow,c_out]; f32, on the card bf16 too
 // The chain conv2d, batch_norm_train, ..., add of the separate operations up to rounding.
 // Throws Error(input) when a shape does not fit.
 Variable mbconv_train(Exec& exec, const Variable& x, const MBConvParameters& parameters,
-                      const MBConvOptions& options, MBConvStatistics* statistics = nullptr);
+                      const MBConvOptions& options);
 
 }  // namespace offramp::ops

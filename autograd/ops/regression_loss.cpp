@@ -16,7 +16,7 @@ Variable smooth_l1(Exec& exec, const Variable& x, const Tensor& target) {
   if (count == 0) refuse(kOp, "at least one value", xs.shape().str());
   Tensor loss = Tensor::empty({}, xs.dtype(), common_device(kOp, exec, {&xs, &ts}));
   if (!is_dry(exec)) {
-    dispatch(kOp, xs, [&](auto zero) {
+    dispatch_real(kOp, xs, [&](auto zero) {
       using T = decltype(zero);
       double sum = 0;
       for (i64 i = 0; i < count; ++i) {
@@ -30,7 +30,7 @@ Variable smooth_l1(Exec& exec, const Variable& x, const Tensor& target) {
   return Variable::result(loss, {x}, [xs, ts, count](Backward& back) {
     Tensor gx = Tensor::empty(xs.shape(), xs.dtype(), back.gy().device());
     if (!is_dry(back.exec())) {
-      dispatch(kOp, xs, [&](auto zero) {
+      dispatch_real(kOp, xs, [&](auto zero) {
         using T = decltype(zero);
         const T scale = T(back.gy().item() / double(count));
         for (i64 i = 0; i < count; ++i)

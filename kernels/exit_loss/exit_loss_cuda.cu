@@ -21,14 +21,17 @@ __global__ void all_exits(ExitLossCallT<T> call, Parts parts) {
       const ExitTermT<T>& term = call.exit[e];
       T* const gx = term.gx ? term.gx + at : nullptr;
       const float labels = term.of_labels / float(call.rows), taught = term.of_teacher / float(call.rows);
-      loss += term.of_labels * row_cross_entropy(term.x + at, call.classes, call.target[row],
-                                                 call.label_smoothing, lane, [&](i64 j, float g) {
-                                                   if (gx) gx[j] = T(labels * g);
-                                                 });
+      const bool by_labels = term.of_labels != 0 || term.of_teacher == 0;
+      if (by_labels)
+        loss += term.of_labels * row_cross_entropy(term.x + at, call.classes, call.target[row],
+                                                   call.label_smoothing, lane, [&](i64 j, float g) {
+                                                     if (gx) gx[j] = T(labels * g);
+                                                   });
       if (term.of_teacher != 0)
         loss += term.of_teacher * row_kl_div(term.x + at, term.teacher + at, call.classes, call.temperature,
                                              lane, [&](i64 j, float g) {
-                                               if (gx) gx[j] = T(to_float(gx[j]) + taught * g);
+                                               if (gx)
+                                                 gx[j] = T((by_labels ? to_float(gx[j]) : 0.0f) + taught * g);
                                              });
     }
   const float sum = block_sum(lane == 0 ? loss : 0.0f);

@@ -78,10 +78,9 @@ OperatorOutput batch_norm(Exec& exec, const OperatorArguments& a) {
             {}};
   if (x.count() == x.extent(-1))
     throw input_error("batch_norm: training needs more than one value per channel, got x " + x.shape().str());
-  ops::BatchStatistics statistics;
-  Variable y = ops::batch_norm_train(exec, a.in("x"), a.in("gamma"), a.in("beta"), options, &statistics);
   Tensor mean = a.in("mean").value().clone(), var = a.in("var").value().clone();
-  ops::update_running(exec, mean, var, statistics, a.real("momentum"));
+  Variable y = ops::batch_norm_train(exec, a.in("x"), a.in("gamma"), a.in("beta"), options,
+                                     {mean, var, a.real("momentum")});
   return {y, {{"mean", mean}, {"var", var}}};
 }
 

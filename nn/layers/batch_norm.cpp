@@ -16,17 +16,13 @@ Variable BatchNorm::forward(Exec& exec, const Variable& x, Act act, Mode mode) {
   const ops::BatchNormOptions options{.eps = eps_, .act = act};
   const Variable gamma = in_mode(gamma_, mode), beta = in_mode(beta_, mode);
   if (mode == Mode::evaluate) return ops::batch_norm(exec, x, gamma, beta, mean_, var_, options);
-  ops::BatchStatistics batch;
-  Variable y = ops::batch_norm_train(exec, x, gamma, beta, options, &batch);
-  follow(exec, batch, mode);
-  return y;
+  return ops::batch_norm_train(exec, x, gamma, beta, options, running(exec, mode));
 }
 
-void BatchNorm::follow(Exec& exec, const ops::BatchStatistics& batch, Mode mode) {
-  if (exec.recorder && exec.recorder->dry) return;
+ops::Running BatchNorm::running(const Exec& exec, Mode mode) {
+  if (exec.recorder && exec.recorder->dry) return {};
   // Averaging: the k-th batch enters with weight 1/k, the first replaces whatever was there.
-  const double weight = mode == Mode::recalibrate ? 1.0 / double(++batches_seen_) : momentum_;
-  ops::update_running(exec, mean_, var_, batch, weight);
+  return {mean_, var_, mode == Mode::recalibrate ? 1.0 / double(++batches_seen_) : momentum_};
 }
 
 }  // namespace offramp::nn

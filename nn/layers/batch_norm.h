@@ -13,9 +13,8 @@ class BatchNorm {
   BatchNorm(const std::string& name, i64 c, Registry& registry);
   Variable forward(Exec& exec, const Variable& x, Act act, Mode mode);
   void reset_statistics() { batches_seen_ = 0; }
-  // The running statistics follow those of a batch, as forward() in this mode (train, recalibrate) has them
-  // do.
-  void follow(Exec& exec, const ops::BatchStatistics& batch, Mode mode);
+  // The running statistics and how they follow the next batch's in this mode (train, recalibrate).
+  ops::Running running(const Exec& exec, Mode mode);
 
   const Variable& gamma() const { return gamma_; }
   const Variable& beta() const { return beta_; }

@@ -28,7 +28,7 @@ MBConv::MBConv(const LayerSpec& s, i64 c_in, Registry& registry)
 }
 
 Variable MBConv::forward(Exec& exec, const Variable& x, Mode mode) {
-  if (mode != Mode::evaluate && x.value().dtype() == DType::f32) return forward_fused(exec, x, mode);
+  if (mode != Mode::evaluate && x.value().dtype() != DType::f64) return forward_fused(exec, x, mode);
   Variable y = expand_ ? expand_->forward(exec, x, mode) : x;
   y = depthwise_->forward(exec, y, mode);
   if (squeeze_excite_) y = squeeze_excite_->forward(exec, y, mode);
@@ -37,9 +37,9 @@ Variable MBConv::forward(Exec& exec, const Variable& x, Mode mode) {
 }
 
 Variable MBConv::forward_fused(Exec& exec, const Variable& x, Mode mode) {
-  const auto unit = [mode](ConvUnit& u) {
+  const auto unit = [&](ConvUnit& u) {
     return ops::NormedWeight{in_mode(u.weight(), mode), in_mode(u.norm()->gamma(), mode),
-                             in_mode(u.norm()->beta(), mode)};
+                             in_mode(u.norm()->beta(), mode), u.norm()->running(exec, mode)};
   };
   ops::MBConvParameters p;
   if (expand_) p.expand = unit(*expand_);
@@ -52,12 +52,7 @@ Variable MBConv::forward_fused(Exec& exec, const Variable& x, Mode mode) {
     p.gate = in_mode(gate.weight(), mode);
     p.gate_bias = in_mode(gate.bias(), mode);
   }
-  ops::MBConvStatistics batch;
-  const Variable y = ops::mbconv_train(exec, x, p, options_, &batch);
-  if (expand_) expand_->norm()->follow(exec, batch.expand, mode);
-  depthwise_->norm()->follow(exec, batch.depthwise, mode);
-  project_->norm()->follow(exec, batch.project, mode);
-  return y;
+  return ops::mbconv_train(exec, x, p, options_);
 }
 
 void MBConv::reset_statistics() {

@@ -197,11 +197,14 @@ void add_losses(std::vector<OpCase>& out) {
                      -3,
                      3});
   }
-  out.push_back({"weighted_sum", {{3, 4}, {2, 4}}, [](Exec& exec, const Inputs& in) {
-                   const std::vector<Variable> terms{ops::cross_entropy(exec, in[0], labels(3, 4)),
-                                                     ops::cross_entropy(exec, in[1], labels(2, 4), 0.2),
-                                                     ops::cross_entropy(exec, in[0], labels(3, 4), 0.3)};
-                   return ops::weighted_sum(exec, terms, std::vector<double>{0.25, -1.5, 2});
+  out.push_back({"loss_of", {{3, 4}, {3, 4}}, [](Exec& exec, const Inputs& in) {
+                   const Tensor teacher = constant(in[0].value(), in[0].shape(), 9, -3, 3);
+                   const std::vector<ops::LossTerm> terms{
+                       {.logits = in[0], .of_labels = 0.25},
+                       {.logits = in[1], .of_labels = -1.5},
+                       {.logits = in[0], .of_labels = 2, .of_teacher = 0.5, .teacher = teacher}};
+                   return ops::loss_of(exec, terms, labels(3, 4),
+                                       {.label_smoothing = 0.2, .temperature = 1.5});
                  }});
 }
 

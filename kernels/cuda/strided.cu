@@ -1,0 +1,127 @@
+#include "kernels/cuda/strided.h"
+
+#include "kernels/cuda/row_pass.h"
+
+namespace offramp::cuda {
+namespace {
+
+constexpr int kBlock = 256;
+
+template <class To, class From>
+__device__ __forceinline__ To converted(From v) {
+  if constexpr (std::is_same_v<To, From>)
+    return v;
+  else
+    return To(float(v));
+}
+
+struct Places {
+  i64 to, from;
+};
+__device__ __forceinline__ Places places_of(const Strided& walk, i64 index) {
+  Places out{0, 0};
+  for (int a = walk.axes - 1; a >= 0; --a) {
+    const i64 rest = index / walk.extent[a], at = index - rest * walk.extent[a];
+    out.to += at * walk.to[a];
+    out.from += at * walk.from[a];
+    index = rest;
+  }
+  return out;
+}
+
+template <class To, class From>
+__global__ void copy_kernel(Strided walk, i64 count, To* to, const From* from) {
+  const i64 i = i64(blockIdx.x) * kBlock + threadIdx.x;
+  if (i >= count) return;
+  const Places p = places_of(walk, i);
+  to[p.to] = converted<To>(from[p.from]);
+}
+template <class T>
+__global__ void add_kernel(Strided walk, i64 count, T* to, const T* from) {
+  const i64 i = i64(blockIdx.x) * kBlock + threadIdx.x;
+  if (i >= count) return;
+  const Places p = places_of(walk, i);
+  if constexpr (std::is_same_v<T, Bf16>)
+    to[p.to] = T(float(to[p.to]) + float(from[p.from]));
+  else
+    to[p.to] += from[p.from];
+}
+template <class T>
+__global__ void fill_kernel(Strided walk, i64 count, T* to, T value) {
+  const i64 i = i64(blockIdx.x) * kBlock + threadIdx.x;
+  if (i < count) to[places_of(walk, i).to] = value;
+}
+
+// Sums of the columns of plain rows.
+template <class T>
+struct SumPass {
+  using State = kernels::cuda::SlopeSums;
+  using Column = kernels::cuda::NoColumn;
+  const T* x;
+  i64 channels;
+  float* out;
+  bool wide;
+  static constexpr int kFields = 2;
+
+  __device__ Column column(i64, int) const { return {}; }
+  __device__ __forceinline__ void apply(State& state, const Column&, i64 row, i64 c, int count) const {
+    if (!state.used) state = {kernels::cuda::zeros(), kernels::cuda::zeros(), true};
+    const auto v = kernels::cuda::load_some(x + row * channels + c, wide, count);
+#pragma unroll
+    for (int i = 0; i < kernels::cuda::kLanes; ++i) state.sum.v[i] += v.v[i];
+  }
+  template <class Tile>
+  __device__ void finish(State& state, const Parts& parts, i64 c0, i64 n) const {
+    kernels::cuda::fold_sums<Tile>(state, parts, [&](const float* total) {
+      const i64 count = n - c0 < Tile::kColumns ? n - c0 : i64(Tile::kColumns);
+      for (i64 i = threadIdx.x; i < count; i += blockDim.x) out[c0 + i] = total[i];
+    });
+  }
+};
+
+}  // namespace
+
+template <class To, class From>
+void strided_copy(Gpu& gpu, const Strided& walk, To* to, const From* from) {
+  const i64 count = walk.count();
+  launch(gpu, {.op = "copy/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock},
+         copy_kernel<To, From>, walk, count, to, from);
+}
+template <class T>
+void strided_add(Gpu& gpu, const Strided& walk, T* to, const T* from) {
+  const i64 count = walk.count();
+  launch(gpu, {.op = "add/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, add_kernel<T>,
+         walk, count, to, from);
+}
+template <class T>
+void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value) {
+  const i64 count = walk.count();
+  launch(gpu, {.op = "fill/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, fill_kernel<T>,
+         walk, count, to, value);
+}
+template <class T>
+void column_sum(Gpu& gpu, i64 rows, i64 c, const T* x, float* out) {
+  kernels::cuda::pass_over_rows(gpu, "column_sum/any/cuda",
+                                SumPass<T>{x, c, out, kernels::cuda::wide_rows(x, c)}, rows, c);
+}
+
+template void strided_copy(Gpu&, const Strided&, float*, const float*);
+template void strided_copy(Gpu&, const Strided&, double*, const double*);
+template void strided_copy(Gpu&, const Strided&, i64*, const i64*);
+template void strided_copy(Gpu&, const Strided&, u8*, const u8*);
+template void strided_copy(Gpu&, const Strided&, Bf16*, const Bf16*);
+template void strided_copy(Gpu&, const Strided&, Bf16*, const float*);
+template void strided_copy(Gpu&, const Strided&, float*, const Bf16*);
+template void strided_copy(Gpu&, const Strided&, float*, const u8*);
+template void strided_add(Gpu&, const Strided&, float*, const float*);
+template void strided_add(Gpu&, const Strided&, double*, const double*);
+template void strided_add(Gpu&, const Strided&, Bf16*, const Bf16*);
+template void strided_fill(Gpu&, const Strided&, float*, float);
+template void strided_fill(Gpu&, const Strided&, double*, double);
+template void strided_fill(Gpu&, const Strided&, i64*, i64);
+template void strided_fill(Gpu&, const Strided&, u8*, u8);
+template void strided_fill(Gpu&, const Strided&, Bf16*, Bf16);
+template void column_sum(Gpu&, i64, i64, const float*, float*);
+template void column_sum(Gpu&, i64, i64, const Bf16*, float*);
+
+}  // namespace offramp::cuda

@@ -1,0 +1,34 @@
+// Copies, sums and fills of strided arrays on the card: what tensors need beside the kernel families.
+#pragma once
+#include "kernels/bf16.h"
+#include "kernels/cuda/gpu.h"
+
+namespace offramp::cuda {
+
+inline constexpr int kMostAxes = 6;
+
+// Element (i0, i1, ...) lies at sum of i * step on either side; steps in elements.
+struct Strided {
+  int axes = 0;
+  i64 extent[kMostAxes] = {}, to[kMostAxes] = {}, from[kMostAxes] = {};
+  i64 count() const {
+    i64 n = 1;
+    for (int a = 0; a < axes; ++a) n *= extent[a];
+    return n;
+  }
+};
+
+// to = from, converted. For equal types, float <-> Bf16 and u8 -> float.
+template <class To, class From>
+void strided_copy(Gpu& gpu, const Strided& walk, To* to, const From* from);
+// to += from; float, double, Bf16.
+template <class T>
+void strided_add(Gpu& gpu, const Strided& walk, T* to, const T* from);
+// to = value, by the steps of `to`.
+template <class T>
+void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value);
+// out [c] = sum over the rows of x [rows][c]
+template <class T>
+void column_sum(Gpu& gpu, i64 rows, i64 c, const T* x, float* out);
+
+}  // namespace offramp::cuda
