@@ -3,14 +3,12 @@
 #include <string>
 
 #include "data/dataset.h"
+#include "kernels/augment/augment_call.h"
 
 namespace offramp::data {
 
-struct Augment {
-  i64 pad = 0;        // pixels of black around, then a random crop of the old size
-  bool flip = false;  // left-right, half of the time
-  i64 cutout = 0;     // side of a random square set to the mean colour (DeVries & Taylor 2017); may stick out
-  float brightness = 0, contrast = 0, saturation = 0;  // factors are drawn from [1-v, 1+v]
+// DeVries & Taylor 2017 for the cutout.
+struct Augment : kernels::AugmentOptions {
   bool any() const { return pad || flip || cutout || brightness || contrast || saturation; }
 };
 
@@ -26,6 +24,10 @@ class Normaliser {
   void plain(const u8* image, i64 h, i64 w, float* out) const;
   // The same, augmented. The result is a function of (image, options, rng) alone.
   void augmented(const u8* image, i64 h, i64 w, const Augment& options, Rng rng, float* out) const;
+
+  const std::vector<float>& table() const { return table_; }
+  const std::vector<float>& scale() const { return scale_; }
+  const std::vector<float>& shift() const { return shift_; }
 
  private:
   i64 channels_;

@@ -15,8 +15,8 @@ namespace offramp::data {
 
 namespace {
 
-constexpr size_t kAhead = 2;                      // batches prepared beforehand
-enum Stream : u64 { kOrder = 1, kAugmentation };  // of the loader's random numbers
+constexpr size_t kAhead = 2;  // batches prepared beforehand
+constexpr u64 kOrder = 1;     // stream of the loader's random numbers; 2: augmentation_rng
 
 Tensor resized(Exec& exec, const Tensor& x, i64 height, i64 width, kernels::ResizeKind kind) {
   const kernels::ResizeDims dims{.n = x.extent(0),
@@ -58,19 +58,7 @@ struct Loader::State {
         height(o.height > 0 ? o.height : s.height()),
         width(o.width > 0 ? o.width : s.width()) {}
 
-  i64 batches() const {
-    const i64 whole = set.size() / options.batch, rest = set.size() % options.batch;
-    return whole + (rest > 0 && (!options.drop_last || whole == 0) ? 1 : 0);
-  }
-
-  std::vector<i64> order(i64 of_epoch) const {
-    std::vector<i64> out(size_t(set.size()));
-    std::iota(out.begin(), out.end(), i64{0});
-    if (!options.shuffle) return out;
-    Rng rng = Rng(options.seed).derive(kOrder, u64(of_epoch));
-    for (size_t i = out.size() - 1; i > 0; --i) std::swap(out[i], out[rng.below(u32(i + 1))]);
-    return out;
-  }
+  i64 batches() const { return batches_of(set.size(), options); }
 
   Batch prepare(const std::vector<i64>& order, i64 of_epoch, i64 number) {
     const i64 begin = number * options.batch, n = std::min(options.batch, set.size() - begin);
@@ -80,12 +68,11 @@ struct Loader::State {
     out.labels = Tensor::empty({n}, DType::i64);
     float* x = out.images.data<float>();
     i64* t = out.labels.data<i64>();
-    const Rng rng(options.seed);
     for (i64 index : out.indices) {
       const u8* image = set.image(index);
       if (options.augment.any())
         normaliser.augmented(image, set.height(), set.width(), options.augment,
-                             rng.derive(kAugmentation, u64(of_epoch), u64(index)), x);
+                             kernels::augmentation_rng(options.seed, u64(of_epoch), u64(index)), x);
       else
         normaliser.plain(image, set.height(), set.width(), x);
       x += set.height() * set.width() * set.channels();
@@ -113,7 +100,7 @@ struct Loader::State {
       Batch batch;
       std::exception_ptr problem;
       try {
-        if (fresh) current = order(of_epoch);
+        if (fresh) current = order_of(set.size(), options, of_epoch);
         batch = prepare(current, of_epoch, number);
       } catch (...) {
         problem = std::current_exception();
@@ -129,9 +116,27 @@ struct Loader::State {
   }
 };
 
-Loader::Loader(const Dataset& set, const Normalisation& normalisation, LoaderOptions options) {
+i64 batches_of(i64 samples, const LoaderOptions& options) {
+  const i64 whole = samples / options.batch, rest = samples % options.batch;
+  return whole + (rest > 0 && (!options.drop_last || whole == 0) ? 1 : 0);
+}
+
+std::vector<i64> order_of(i64 samples, const LoaderOptions& options, i64 epoch) {
+  std::vector<i64> out(static_cast<size_t>(samples));
+  std::iota(out.begin(), out.end(), i64{0});
+  if (!options.shuffle) return out;
+  Rng rng = Rng(options.seed).derive(kOrder, u64(epoch));
+  for (size_t i = out.size() - 1; i > 0; --i) std::swap(out[i], out[rng.below(u32(i + 1))]);
+  return out;
+}
+
+void require_loadable(const Dataset& set, const LoaderOptions& options) {
   if (set.size() == 0) throw usage_error("loader: the set " + set.name + " is empty");
   if (options.batch < 1) throw usage_error("loader: a batch of " + std::to_string(options.batch));
+}
+
+Loader::Loader(const Dataset& set, const Normalisation& normalisation, LoaderOptions options) {
+  require_loadable(set, options);
   state_ = std::make_unique<State>(set, normalisation, options);
 }
 

@@ -26,20 +26,35 @@ struct LoaderOptions {
   kernels::ResizeKind resize = kernels::ResizeKind::bilinear;
 };
 
-class Loader {
+// Where batches come from, epoch by epoch.
+class BatchSource {
  public:
-  // `set` must outlive the loader. Throws Error(usage) for an empty set or a batch < 1.
+  virtual ~BatchSource() = default;
+  virtual i64 batches() const = 0;  // per epoch
+  // Begins an epoch; what was left of the one before is dropped.
+  virtual void start(i64 epoch) = 0;
+  // The next batch; false at the end of the epoch (or before any start).
+  virtual bool next(Batch& batch) = 0;
+};
+
+// What every source of these options agrees on.
+i64 batches_of(i64 samples, const LoaderOptions& options);
+std::vector<i64> order_of(i64 samples, const LoaderOptions& options, i64 epoch);
+// Throws Error(usage) for an empty set or a batch < 1.
+void require_loadable(const Dataset& set, const LoaderOptions& options);
+
+// On the host.
+class Loader : public BatchSource {
+ public:
+  // `set` must outlive the loader. Throws as require_loadable does.
   Loader(const Dataset& set, const Normalisation& normalisation, LoaderOptions options);
-  ~Loader();
+  ~Loader() override;
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  i64 batches() const;  // per epoch
-
-  // Begins an epoch; what was left of the one before is dropped.
-  void start(i64 epoch);
-  // The next batch; false at the end of the epoch (or before any start). Rethrows what failed on the thread.
-  bool next(Batch& batch);
+  i64 batches() const override;
+  void start(i64 epoch) override;
+  bool next(Batch& batch) override;  // rethrows what failed on the thread
 
  private:
   struct State;

@@ -44,6 +44,23 @@ class FreshParameters : public ParameterSource {
   DType dtype_;
 };
 
+// Another source's, copied into the memory of a device; its parameters become leaves.
+class ParametersOn : public ParameterSource {
+ public:
+  ParametersOn(Device device, ParameterSource& source) : device_(device), source_(source) {}
+  Variable parameter(const std::string& name, const Shape& shape, const Init& init) override {
+    const Variable from = source_.parameter(name, shape, init);
+    return Variable(from.value().to(device_), from.requires_grad());
+  }
+  Tensor buffer(const std::string& name, const Shape& shape, double fill) override {
+    return source_.buffer(name, shape, fill).to(device_);
+  }
+
+ private:
+  Device device_;
+  ParameterSource& source_;
+};
+
 // No memory behind any of them: for recording with a dry recorder.
 class MetaParameters : public ParameterSource {
  public:

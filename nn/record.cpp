@@ -148,6 +148,9 @@ Plan record(EarlyExitNetwork& network) {
     take(stage.head);
     stage.logits = builder.buffer(logits.value().data<float>());
   }
+  // The plan is the host's, whichever memory the network was trained in.
+  for (PlanWeight& w : plan.weights)
+    if (w.value.device() == Device::cuda) w.value = w.value.to(Device::cpu);
   return plan;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/exec.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 #include "tensor/storage.h"
@@ -80,5 +81,8 @@ class Tensor {
   i64 offset_ = 0;  // in elements
   std::shared_ptr<Storage> storage_;
 };
+
+// The memory that a context computes in.
+inline Device memory_of(const Exec& exec) { return exec.gpu() ? Device::cuda : Device::cpu; }
 
 }  // namespace offramp

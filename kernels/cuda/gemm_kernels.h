@@ -150,7 +150,7 @@ template <class T, class F>
 void with_math(Exec& exec, F&& f) {
   if constexpr (std::is_same_v<T, Bf16>)
     f(AsBf16{});
-  else if (exec.math() == Math::tf32)
+  else if (exec.math() != Math::f32)
     f(AsTf32{});
   else
     f(AsFloat{});

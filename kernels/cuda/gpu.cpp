@@ -16,9 +16,9 @@ i64 aligned(i64 bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 }  // namespace
 
-MemoryPool::MemoryPool()
+MemoryPool::MemoryPool(bool keeps)
     : cache_([this](i64 bytes) { return from_card(bytes); },
-             [this](std::byte* data, i64 bytes) { to_card(data, bytes); }, fenced() ? 0 : i64{1} << 40) {}
+             [this](std::byte* data, i64 bytes) { to_card(data, bytes); }, keeps ? i64{1} << 40 : 0) {}
 
 MemoryPool::~MemoryPool() {
   cache_.clear();
@@ -82,7 +82,7 @@ float* Gpu::scratch(i64 floats) {
   return reinterpret_cast<float*>(scratch_);
 }
 
-Graph::Graph(Gpu& gpu, const std::function<void()>& body) : gpu_(gpu), pool_(std::make_shared<MemoryPool>()) {
+Graph::Graph(Gpu& gpu, const std::function<void()>& body) : gpu_(gpu), pool_(std::make_shared<MemoryPool>(/*keeps=*/true)) {
   std::swap(gpu_.pool_, pool_);
   begin_capture(gpu_.stream_);
   try {

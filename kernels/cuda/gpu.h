@@ -11,10 +11,10 @@
 
 namespace offramp::cuda {
 
-// How tensors of float are multiplied where tensor cores could do it: f32 exactly, on the ordinary units;
-// tf32 with operands rounded to 10 bits of mantissa, sums in float. (bf16 is not a way to multiply floats:
-// there the tensors are Bf16 themselves.)
-enum class Math : u8 { f32, tf32 };
+// How a card computes. f32: floats, multiplied exactly, on the ordinary units. tf32: floats, multiplied by
+// tensor cores with operands rounded to 10 bits of mantissa, sums in float. bf16: activations of training are
+// Bf16 (who makes the first one decides), parameters and sums float; floats that meet are multiplied as tf32.
+enum class Math : u8 { f32, tf32, bf16 };
 
 // Device memory of tensors. Sizes are rounded so that networks that differ a little share blocks.
 class MemoryPool {
@@ -22,7 +22,8 @@ class MemoryPool {
   std::byte* take(i64 bytes);  // throws Error when memory is short
   void give(std::byte* data, i64 bytes) noexcept;
 
-  MemoryPool();
+  // keeps: freed blocks stay with the pool even where memory is fenced (a graph's launches go on using them).
+  explicit MemoryPool(bool keeps = !fenced());
   ~MemoryPool();
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;

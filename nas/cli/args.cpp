@@ -7,6 +7,7 @@
 #include <functional>
 #include <thread>
 
+#include "kernels/cuda/built.h"
 #include "kernels/error.h"
 #include "kernels/nearest.h"
 
@@ -203,11 +204,21 @@ Args& Args::seed(u64& value) { return option("--seed S", value, "seed of everyth
 Args& Args::device(std::string& value) {
   value = "cpu";
   impl_->add_single("--device D", "cpu", [&value](const std::string& text) {
-    if (text == "cuda" || text.rfind("cuda:", 0) == 0)
-      throw usage_error("--device " + text + ": this build has no CUDA; use --device cpu");
     require_choice(text, "--device", {"cpu", "cuda"});
+    if (text == "cuda" && !cuda::kBuilt)
+      throw usage_error("--device " + text + ": this build has no CUDA; use --device cpu");
     value = text;
   });
+  return *this;
+}
+Args& Args::device(std::string& value, std::string& precision) {
+  device(value);
+  precision = "bf16";
+  impl_->add_single("--precision P", "of training with --device cuda: bf16 (default), tf32 or f32",
+                    [&precision](const std::string& text) {
+                      require_choice(text, "--precision", {"bf16", "tf32", "f32"});
+                      precision = text;
+                    });
   return *this;
 }
 Args& Args::data_dir(std::string& value) {

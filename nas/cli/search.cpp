@@ -8,6 +8,7 @@
 #include "kernels/exec.h"
 #include "kernels/timing.h"
 #include "nas/cli/build_info.h"
+#include "nas/cli/context.h"
 #include "nas/cli/data_dirs.h"
 #include "nas/cli/model_data.h"
 #include "nas/cli/verb.h"
@@ -107,9 +108,15 @@ void suggest(Console& console, const nas::SearchResult& result) {
   console.print("try   " + program + " predict --model " + result.chosen_model + " " + result.sample + "\n");
 }
 
-void go(Console& console, nas::SearchRequest request, int threads, double max_seconds) {
+// Where and how to compute, from the command line.
+struct Where {
+  std::string device, precision;
+  int threads = 0;
+};
+
+void go(Console& console, nas::SearchRequest request, const Where& where, double max_seconds) {
   const double start = now_seconds();
-  Exec exec(default_target(), threads);
+  Exec exec = make_exec(where.device, where.precision, where.threads);
   nas::Watch watch = console.watch();
   if (max_seconds > 0) watch.deadline = start + max_seconds;
   console.note("seed " + std::to_string(request.config.seed) + ", target " +
@@ -136,13 +143,13 @@ void go(Console& console, nas::SearchRequest request, int threads, double max_se
 void run_search(Console& console, const Words& words) {
   nas::SearchRequest request;
   nas::SearchConfig& config = request.config;
-  std::string data, space, recipe, objective, config_file, device = "cpu", dir, rss;
+  std::string data, space, recipe, objective, config_file, dir, rss;
+  Where where;
   std::optional<i64> target, evals, max_macs, max_params, max_memory;
   std::string max_latency;
   std::vector<std::string> sets;
   u64 seed = config.seed;
   double max_seconds = 0, candidate_seconds = 0;
-  int threads = 0;
   bool force = false;
   Args args(console, "search", "search an early-exit network, train and test the chosen ones",
             {"offramp search --data fashion-mnist --space small --target-macs 1M --out run1",
@@ -167,8 +174,8 @@ void run_search(Console& console, const Words& words) {
       .option("--max-seconds S", max_seconds, "stop cleanly after S seconds; resume goes on")
       .option("--candidate-seconds S", candidate_seconds, "a candidate that takes longer has failed")
       .option("--candidate-rss B", rss, "not in this build")
-      .threads(threads)
-      .device(device)
+      .threads(where.threads)
+      .device(where.device, where.precision)
       .data_dir(dir)
       .required("--out");
   if (!args.parse(words)) return;
@@ -192,23 +199,25 @@ void run_search(Console& console, const Words& words) {
   if (args.given("--seed")) config.seed = seed;
   if (candidate_seconds > 0) config.candidate.seconds = candidate_seconds;
   request.data_dirs = data_dirs(dir);
-  const Exec probe(default_target());  // refuses a target that cannot run here before a folder is made
+  // Refuses a target or a card that cannot run here before a folder is made.
+  const Exec probe = make_exec(where.device, where.precision, 1);
   nas::create_run(request, force);
-  go(console, std::move(request), threads, max_seconds);
+  go(console, std::move(request), where, max_seconds);
 }
 
 void run_resume(Console& console, const Words& words) {
   nas::SearchRequest request;
   std::string dir;
   double max_seconds = 0;
-  int threads = 0;
+  Where where;
   Args args(console, "resume", "go on with an interrupted search; the same result as one never interrupted",
             {"offramp resume run1"});
   args.word("DIR", request.out, "run directory of offramp search")
       .option("--latency-table FILE", request.latency_table,
               "adds the kernel calls that DIR/latency.tsv lacks")
       .option("--max-seconds S", max_seconds, "stop cleanly again after S seconds")
-      .threads(threads)
+      .threads(where.threads)
+      .device(where.device, where.precision)
       .data_dir(dir);
   if (!args.parse(words)) return;
   require_seconds("--max-seconds", max_seconds);
@@ -220,7 +229,7 @@ void run_resume(Console& console, const Words& words) {
     return console.print(read_file(request.out + "/front.csv"));
   }
   if (!request.latency_table.empty()) nas::add_latency(request.out, request.latency_table);
-  go(console, std::move(request), threads, max_seconds);
+  go(console, std::move(request), where, max_seconds);
 }
 
 }  // namespace offramp::cli

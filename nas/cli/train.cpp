@@ -4,6 +4,7 @@
 #include "data/catalog.h"
 #include "kernels/exec.h"
 #include "nas/cli/build_info.h"
+#include "nas/cli/context.h"
 #include "nas/cli/data_dirs.h"
 #include "nas/cli/files.h"
 #include "nas/cli/verb.h"
@@ -15,7 +16,7 @@ namespace offramp::cli {
 
 void run_train(Console& console, const Words& words) {
   nas::SearchConfig config;
-  std::string data, space_name, genotype_text, out, config_file, dir, device = "cpu";
+  std::string data, space_name, genotype_text, out, config_file, dir, device = "cpu", precision;
   std::optional<i64> target, epochs, batch;
   std::vector<std::string> sets;
   u64 seed = config.seed;
@@ -35,7 +36,7 @@ void run_train(Console& console, const Words& words) {
       .repeated("--set K=V", sets, "one configuration key, e.g. train.lr=0.05")
       .seed(seed)
       .threads(threads)
-      .device(device)
+      .device(device, precision)
       .data_dir(dir)
       .required("--genotype")
       .required("--out");
@@ -64,13 +65,14 @@ void run_train(Console& console, const Words& words) {
                        .channels = train.channels(),
                        .height = train.height(),
                        .width = train.width()};
-  Exec exec(default_target(), threads);
+  Exec exec = make_exec(device, precision, threads);
   const nas::Watch watch = console.watch();
   console.note("seed " + std::to_string(config.seed) + ", target " + std::string(target_name(exec.target())) +
                ", threads " + std::to_string(exec.threads()));
 
   nn::FreshParameters fresh{Rng(nas::stream_seed(config.seed, "init"))};
-  nn::EarlyExitNetwork network(space.decode(genotype, task), fresh);
+  nn::ParametersOn source(memory_of(exec), fresh);
+  nn::EarlyExitNetwork network(space.decode(genotype, task), source);
   const nas::TrainingData training{train, normalisation};
   if (config.train.epochs > 0)
     nas::train_network(exec, network, training, config, config.train.epochs, config.train.lr,

@@ -61,7 +61,7 @@ class Run {
                                           .train_samples = config_.train.samples,
                                           .tune_samples = config_.tune.samples})),
         normalisation_(data::channel_statistics(splits_.train)),
-        supernet_(space_, task_of(splits_.train), Rng(stream_seed(config_.seed, "init"))),
+        supernet_(space_, task_of(splits_.train), Rng(stream_seed(config_.seed, "init")), memory_of(exec)),
         latency_(run_latency()),
         evaluator_(exec, supernet_, splits_, normalisation_, config_,
                    latency_ ? &latency_->table() : nullptr),

@@ -59,7 +59,7 @@ class Supernet::Views : public nn::ParameterSource {
     return copy_ ? Variable(view.value().clone(), /*requires_grad=*/true) : view;
   }
   Tensor buffer(const std::string&, const Shape& shape, double fill) override {
-    return Tensor::full(shape, fill);
+    return Tensor::full(shape, fill).to(net_.device_);
   }
 
  private:
@@ -67,14 +67,16 @@ class Supernet::Views : public nn::ParameterSource {
   bool copy_;
 };
 
-Supernet::Supernet(Space space, const Task& task, Rng rng) : space_(std::move(space)), task_(task) {
+Supernet::Supernet(Space space, const Task& task, Rng rng, Device device)
+    : space_(std::move(space)), task_(task), device_(device) {
   Extents extents;
   for (const Genotype& genotype : space_.covering_genotypes())
     nn::EarlyExitNetwork(space_.decode(genotype, task_), extents);
   nn::FreshParameters fresh(rng);
   for (const Extents::Wanted& w : extents.wanted) {
     index_[w.name] = parameters_.size();
-    parameters_.push_back({w.name, fresh.parameter(w.name, Shape(w.extents), w.init)});
+    const Variable value = fresh.parameter(w.name, Shape(w.extents), w.init);
+    parameters_.push_back({w.name, Variable(value.value().to(device), /*requires_grad=*/true)});
   }
 }
 

@@ -13,8 +13,8 @@ namespace offramp::nas {
 
 class Supernet {
  public:
-  // Parameters at the extents that cover the whole space, initialised from `rng`.
-  Supernet(Space space, const Task& task, Rng rng);
+  // Parameters at the extents that cover the whole space, initialised from `rng`, in the memory of `device`.
+  Supernet(Space space, const Task& task, Rng rng, Device device = Device::cpu);
 
   const Space& space() const { return space_; }
   const Task& task() const { return task_; }
@@ -34,6 +34,7 @@ class Supernet {
   class Views;
   Space space_;
   Task task_;
+  Device device_;
   std::vector<nn::NamedParameter> parameters_;
   std::map<std::string, std::size_t> index_;  // into parameters_
 };

@@ -1,6 +1,10 @@
 #include "nas/train/network_trainer.h"
 
+#include <memory>
+
 #include "autograd/ops/resize.h"
+#include "data/device_loader.h"
+#include "kernels/cuda/gpu.h"
 #include "nas/seeds.h"
 #include "nn/loss.h"
 
@@ -17,6 +21,14 @@ data::LoaderOptions training_options(const TrainingData& data, const SearchConfi
                               .width = input.width};
   if (config.train.augment) options.augment = data::default_augment(data.train.name, data.train.height());
   return options;
+}
+
+// Batches where `exec` computes; on a card in the type that activations have there.
+std::unique_ptr<data::BatchSource> source_of(Exec& exec, const TrainingData& data,
+                                             const data::LoaderOptions& options) {
+  if (!exec.gpu()) return std::make_unique<data::Loader>(data.train, data.normalisation, options);
+  const DType dtype = exec.math() == cuda::Math::bf16 ? DType::bf16 : DType::f32;
+  return std::make_unique<data::DeviceLoader>(exec, data.train, data.normalisation, options, dtype);
 }
 
 TrainOptions train_options(const SearchConfig& config, i64 epochs, double lr, u64 seed) {
@@ -37,19 +49,20 @@ TrainOptions train_options(const SearchConfig& config, i64 epochs, double lr, u6
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                           const SearchConfig& config, i64 epochs, double lr, u64 seed,
                           const std::string& phase, const Watch& watch, const std::string& checkpoint) {
-  data::Loader loader(data.train, data.normalisation,
-                      training_options(data, config, network.architecture(), seed));
+  const auto loader = source_of(exec, data, training_options(data, config, network.architecture(), seed));
   const nn::ExitLossOptions loss_options{.label_smoothing = config.train.label_smoothing,
                                          .distillation = config.train.distill};
-  Trainer trainer(exec, network.named_parameters(), train_options(config, epochs, lr, seed), phase);
+  TrainOptions options = train_options(config, epochs, lr, seed);
+  options.same_steps = true;
+  Trainer trainer(exec, network.named_parameters(), options, phase);
   trainer.keep_checkpoint(checkpoint);
   return trainer.run(
-      loader,
+      *loader,
       [&](const data::Batch& batch, i64) {
         const std::vector<Variable> logits = network.forward(exec, Variable(batch.images), nn::Mode::train);
         const Variable loss = nn::exit_loss(exec, logits, batch.labels, loss_options);
         backward(exec, loss);
-        return loss.value().item();
+        return loss.value();
       },
       watch);
 }
@@ -66,16 +79,15 @@ TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingD
                                    .distillation = config.supernet.distill};
 
   // Every subnet of a batch sees the same images, resized from the data's own size to what it takes.
-  data::Loader loader(data.train, data.normalisation, training_options(data, config, {}, seed));
+  const auto loader = source_of(exec, data, training_options(data, config, {}, seed));
   Trainer trainer(exec, supernet.parameters(),
                   train_options(config, config.supernet.epochs, config.supernet.lr, seed), "supernet");
   trainer.keep_checkpoint(checkpoint);
   return trainer.run(
-      loader,
+      *loader,
       [&](const data::Batch& batch, i64 step) {
         const Variable images(batch.images);
-        Tensor teacher;
-        double reported = 0;
+        Tensor teacher, reported;
         const auto pass = [&](const Genotype& genotype, const nn::ExitLossOptions& options) {
           nn::EarlyExitNetwork network = supernet.subnet(genotype);
           const nn::Architecture& input = network.architecture();
@@ -88,7 +100,7 @@ TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingD
           backward(exec, loss);
           if (!teacher.defined()) {
             teacher = logits.back().value();
-            reported = loss.value().item();
+            reported = loss.value();
           }
         };
         pass(largest, own);
@@ -105,16 +117,16 @@ TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingD
 void recalibrate(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data, i64 images,
                  i64 batch_size) {
   const nn::Architecture& input = network.architecture();
-  data::Loader loader(data.train, data.normalisation,
-                      {.batch = batch_size,
-                       .shuffle = true,
-                       .drop_last = true,
-                       .seed = 0,
-                       .height = input.height,
-                       .width = input.width});
-  loader.start(0);
+  const auto loader = source_of(exec, data,
+                                {.batch = batch_size,
+                                 .shuffle = true,
+                                 .drop_last = true,
+                                 .seed = 0,
+                                 .height = input.height,
+                                 .width = input.width});
+  loader->start(0);
   data::Batch batch;
-  for (i64 seen = 0; seen < images && loader.next(batch); seen += batch.size())
+  for (i64 seen = 0; seen < images && loader->next(batch); seen += batch.size())
     network.forward(exec, Variable(batch.images), nn::Mode::recalibrate);
 }
 

@@ -3,10 +3,15 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <memory>
 #include <optional>
+#include <type_traits>
 
+#include "kernels/cuda/built.h"
+#include "kernels/cuda/gpu.h"
 #include "kernels/error.h"
 #include "nn/checkpoint.h"
+#include "nn/optim/card_update.h"
 #include "nn/optim/ema.h"
 #include "nn/optim/schedule.h"
 #include "nn/optim/sgd.h"
@@ -40,13 +45,106 @@ struct State {
   }
 };
 
+// What is done with a batch, on the host or on a card.
+class Update {
+ public:
+  virtual ~Update() = default;
+  virtual void start_epoch() = 0;
+  virtual void apply(const data::Batch& batch, i64 step, double lr) = 0;
+  virtual double mean_loss() = 0;  // of the epoch
+};
+
+[[noreturn]] void diverged(const std::string& phase, const std::string& where) {
+  throw Error(phase + ": training diverged in " + where + "; a smaller learning rate may help");
+}
+
+class HostUpdate : public Update {
+ public:
+  HostUpdate(Exec& exec, nn::Sgd& optimizer, nn::Ema* ema, const TrainOptions& options, const BatchStep& step,
+             const std::string& phase)
+      : exec_(exec), optimizer_(optimizer), ema_(ema), options_(options), step_(step), phase_(phase) {}
+  void start_epoch() override { loss_sum_ = 0, batches_ = 0; }
+  void apply(const data::Batch& batch, i64 step, double lr) override {
+    optimizer_.zero_grad();
+    const double loss = step_(batch, step).item();
+    const nn::GradientNorm clip =
+        nn::clip_gradients(exec_, optimizer_.parameters(), options_.clip > 0 ? options_.clip : HUGE_VAL);
+    if (!std::isfinite(loss) || !std::isfinite(clip.norm))
+      diverged(phase_, "step " + std::to_string(step) + " (loss " + std::to_string(loss) + ")");
+    optimizer_.step(exec_, lr, clip.scale);
+    if (ema_) ema_->update(exec_);
+    loss_sum_ += loss;
+    ++batches_;
+  }
+  double mean_loss() override { return loss_sum_ / double(std::max<i64>(batches_, 1)); }
+
+ private:
+  Exec& exec_;
+  nn::Sgd& optimizer_;
+  nn::Ema* ema_;
+  const TrainOptions& options_;
+  const BatchStep& step_;
+  const std::string& phase_;
+  double loss_sum_ = 0;
+  i64 batches_ = 0;
+};
+
+class CardUpdate : public Update {
+ public:
+  CardUpdate(Exec& exec, nn::Sgd& optimizer, nn::Ema* ema, const TrainOptions& options, const BatchStep& step,
+             const std::string& phase)
+      : exec_(exec),
+        optimizer_(optimizer),
+        same_steps_(options.same_steps),
+        step_(step),
+        phase_(phase),
+        update_(exec, optimizer, ema, options.clip) {}
+  ~CardUpdate() override { optimizer_.zero_grad(); }  // before the memory that a graph keeps them in
+  void start_epoch() override { update_.start_epoch(); }
+  void apply(const data::Batch& batch, i64 step, double lr) override {
+    update_.set_step(lr);
+    const auto one = [&] {
+      optimizer_.zero_grad();
+      update_.step(step_(batch, step));
+    };
+    // The first steps find the memory that they need; then the step is captured.
+    constexpr i64 kEager = 2;
+    if (!same_steps_ || steps_++ < kEager) return one();
+    if constexpr (cuda::kBuilt) {
+      if (!graph_) graph_.emplace(*exec_.gpu(), one);
+      graph_->launch();
+    }
+  }
+  double mean_loss() override {
+    const nn::CardUpdate::Sums sums = update_.read();
+    if (sums.not_finite > 0) diverged(phase_, "an epoch of " + std::to_string(i64(sums.steps)) + " steps");
+    return sums.loss / std::max(sums.steps, 1.0);
+  }
+
+ private:
+  // Stands for cuda::Graph where the build has none.
+  struct NoGraph {
+    template <class... A>
+    explicit NoGraph(A&&...) {}
+    void launch() {}
+  };
+  Exec& exec_;
+  nn::Sgd& optimizer_;
+  bool same_steps_;
+  const BatchStep& step_;
+  const std::string& phase_;
+  nn::CardUpdate update_;
+  i64 steps_ = 0;
+  std::optional<std::conditional_t<cuda::kBuilt, cuda::Graph, NoGraph>> graph_;
+};
+
 }  // namespace
 
 Trainer::Trainer(Exec& exec, std::vector<nn::NamedParameter> parameters, TrainOptions options,
                  std::string phase)
     : exec_(exec), parameters_(std::move(parameters)), options_(options), phase_(std::move(phase)) {}
 
-TrainReport Trainer::run(data::Loader& loader, const BatchStep& step, const Watch& watch) {
+TrainReport Trainer::run(data::BatchSource& loader, const BatchStep& step, const Watch& watch) {
   const i64 per_epoch = loader.batches(), steps = per_epoch * options_.epochs;
   const nn::CosineSchedule schedule{
       .base = options_.lr, .steps = steps, .warm_up = i64(options_.warmup * double(steps))};
@@ -59,28 +157,25 @@ TrainReport Trainer::run(data::Loader& loader, const BatchStep& step, const Watc
   state.add("optimizer.", optimizer.state());
   if (ema) state.add("average.", ema->state());
 
+  nn::Ema* const averages = ema ? &*ema : nullptr;
+  std::unique_ptr<Update> update;
+  if (exec_.gpu())
+    update = std::make_unique<CardUpdate>(exec_, optimizer, averages, options_, step, phase_);
+  else
+    update = std::make_unique<HostUpdate>(exec_, optimizer, averages, options_, step, phase_);
+
   TrainReport report{.epochs = options_.epochs};
   const bool resumable = !checkpoint_.empty();
   i64 epoch = resumable && std::filesystem::exists(checkpoint_) ? state.restore(checkpoint_) : 0;
   for (i64 done = epoch * per_epoch; epoch < options_.epochs; ++epoch) {
     loader.start(epoch);
-    double loss_sum = 0;
-    i64 batches = 0;
-    for (data::Batch batch; loader.next(batch); ++done, ++batches) {
+    update->start_epoch();
+    for (data::Batch batch; loader.next(batch); ++done) {
       watch.check();
-      optimizer.zero_grad();
-      const double loss = step(batch, done);
-      const nn::GradientNorm clip =
-          nn::clip_gradients(exec_, parameters_, options_.clip > 0 ? options_.clip : HUGE_VAL);
-      if (!std::isfinite(loss) || !std::isfinite(clip.norm))
-        throw Error(phase_ + ": training diverged in step " + std::to_string(done) + " (loss " +
-                    std::to_string(loss) + "); a smaller learning rate may help");
-      optimizer.step(exec_, schedule.at(done), clip.scale);
-      if (ema) ema->update(exec_);
-      loss_sum += loss;
+      update->apply(batch, done, schedule.at(done));
       watch.progress({.phase = phase_, .done = done + 1, .total = steps, .unit = "step"});
     }
-    report.last_loss = loss_sum / double(std::max<i64>(batches, 1));
+    report.last_loss = update->mean_loss();
     if (resumable && epoch + 1 < options_.epochs) state.save(checkpoint_, epoch + 1);
   }
   if (ema) ema->swap();

@@ -17,6 +17,7 @@ struct TrainOptions {
   double clip = 5;      // global norm of the gradient; 0: none
   double ema = 0;       // decay of averaged weights, which replace the trained ones at the end; 0: none
   u64 seed = 0;
+  bool same_steps = false;  // every step makes the same calls: on a card it is captured once and replayed
 };
 
 struct TrainReport {
@@ -24,12 +25,13 @@ struct TrainReport {
   double last_loss = 0;  // mean of the last epoch
 };
 
-// Adds the gradients of one batch to the parameters and returns the loss. `step` counts over all epochs.
-using BatchStep = std::function<double(const data::Batch& batch, i64 step)>;
+// Adds the gradients of one batch to the parameters and returns the loss, a tensor of one value where the
+// context computes. `step` counts over all epochs.
+using BatchStep = std::function<Tensor(const data::Batch& batch, i64 step)>;
 
 class Trainer {
  public:
-  // `parameters` are leaves. `phase` names the progress bar.
+  // `parameters` are leaves, in the memory that `exec` computes in. `phase` names the progress bar.
   Trainer(Exec& exec, std::vector<nn::NamedParameter> parameters, TrainOptions options, std::string phase);
 
   // State is kept in this file after each epoch, and training goes on from it when it exists: the result is
@@ -37,7 +39,7 @@ class Trainer {
   void keep_checkpoint(std::string path) { checkpoint_ = std::move(path); }
 
   // Throws Error(interrupted) when a stop is asked for, Error(failed) when the loss is not finite.
-  TrainReport run(data::Loader& loader, const BatchStep& step, const Watch& watch);
+  TrainReport run(data::BatchSource& loader, const BatchStep& step, const Watch& watch);
 
  private:
   Exec& exec_;

@@ -32,9 +32,25 @@ Ema::Ema(std::vector<NamedParameter> parameters, std::vector<NamedBuffer> buffer
   for (const NamedBuffer& b : buffers_) copies_.push_back(b.tensor.clone());
 }
 
-void Ema::update(Exec& exec) {
+double Ema::next_decay() {
   const double updates = double((*updates_.data<i64>())++);
-  const double decay = std::min(decay_, (1 + updates) / (10 + updates));
+  return std::min(decay_, (1 + updates) / (10 + updates));
+}
+
+std::vector<kernels::cuda::UpdateEntry> Ema::entries() {
+  std::vector<kernels::cuda::UpdateEntry> list;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    Tensor value = parameters_[i].variable.value();
+    list.push_back({.p = value.data<float>(),
+                    .g = nullptr,
+                    .state = averages_[i].data<float>(),
+                    .count = value.count()});
+  }
+  return list;
+}
+
+void Ema::update(Exec& exec) {
+  const double decay = next_decay();
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor p = parameters_[i].variable.value().contiguous();
     p.dtype() == DType::f64 ? update_average<double>(exec, decay, p, averages_[i])

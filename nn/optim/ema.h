@@ -2,6 +2,7 @@
 #pragma once
 #include <vector>
 
+#include "kernels/update/update_list.h"
 #include "nn/optim/optimizer.h"
 
 namespace offramp::nn {
@@ -14,6 +15,9 @@ class Ema {
   // average = d * average + (1 - d) * parameter, d = min(decay, (1 + updates) / (10 + updates)): the first
   // weights are soon forgotten.
   void update(Exec& exec);
+  // The same in two parts, for updates on a card: d of the next update, and what it works on.
+  double next_decay();
+  std::vector<kernels::cuda::UpdateEntry> entries();
   // Exchanges averages and live values: once before an evaluation and once after it.
   void swap();
 

@@ -39,6 +39,21 @@ void Sgd::step(Exec& exec, double lr, double grad_scale) {
   }
 }
 
+std::vector<kernels::cuda::UpdateEntry> Sgd::entries() {
+  std::vector<kernels::cuda::UpdateEntry> list;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const NamedParameter& p = parameters_[i];
+    if (!p.variable.grad().defined()) continue;
+    Tensor value = p.variable.value();
+    list.push_back({.p = value.data<float>(),
+                    .g = p.variable.grad().contiguous().data<float>(),
+                    .state = velocity_[i].data<float>(),
+                    .count = value.count(),
+                    .weight_decay = has_weight_decay(p.name) ? float(options_.weight_decay) : 0.0f});
+  }
+  return list;
+}
+
 StateDict Sgd::state() const {
   StateDict out;
   for (size_t i = 0; i < parameters_.size(); ++i)

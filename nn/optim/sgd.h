@@ -1,5 +1,6 @@
 // Stochastic gradient descent with momentum. Formula: kernels/update/update_call.h.
 #pragma once
+#include "kernels/update/update_list.h"
 #include "nn/optim/optimizer.h"
 
 namespace offramp::nn {
@@ -15,6 +16,10 @@ class Sgd : public Optimizer {
   explicit Sgd(std::vector<NamedParameter> parameters, const SgdOptions& options = {});
   void step(Exec& exec, double lr, double grad_scale = 1) override;
   StateDict state() const override;  // "<name>.velocity"
+
+  // For updates on a card: parameters that have a gradient.
+  std::vector<kernels::cuda::UpdateEntry> entries();
+  const SgdOptions& options() const { return options_; }
 
  private:
   SgdOptions options_;

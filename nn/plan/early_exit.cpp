@@ -41,6 +41,12 @@ EarlyExitRunner::EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target
   keep_.reserve(size_t(runner_.max_batch()));
 }
 
+Exec& EarlyExitRunner::host(Exec& exec) {
+  if (!exec.gpu()) return exec;
+  if (!host_) host_ = std::make_unique<Exec>(exec.target(), exec.threads());
+  return *host_;
+}
+
 void EarlyExitRunner::load(const float* images, i64 n) {
   std::memcpy(runner_.input(), images, size_t(n * runner_.plan().buffers[0]) * sizeof(float));
 }
@@ -52,7 +58,7 @@ void EarlyExitRunner::run(Exec& exec, const float* images, i64 n, const Threshol
   for (i64 done = 0; done < n; done += runner_.max_batch()) {
     const i64 group = std::min(runner_.max_batch(), n - done);
     load(images + done * image, group);
-    run_group(exec, group, thresholds, kind, costs, outcomes.data() + done);
+    run_group(host(exec), group, thresholds, kind, costs, outcomes.data() + done);
   }
 }
 
@@ -92,9 +98,9 @@ void EarlyExitRunner::run_all(Exec& exec, const float* images, i64 n, float* log
     load(images + done * image, group);
     i64 exit = 0;
     for (i64 stage = 0; stage < i64(runner_.plan().stages.size()); ++stage) {
-      runner_.run_body(exec, stage, group);
+      runner_.run_body(host(exec), stage, group);
       if (!runner_.plan().stages[size_t(stage)].has_exit()) continue;
-      const float* from = runner_.run_head(exec, stage, group);
+      const float* from = runner_.run_head(host(exec), stage, group);
       for (i64 i = 0; i < group; ++i)
         std::memcpy(logits + ((done + i) * exits + exit) * classes, from + i * classes,
                     size_t(classes) * sizeof(float));

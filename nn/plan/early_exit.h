@@ -1,5 +1,6 @@
 // Early-exit inference: computation of a sample really stops at the exit where it is sure enough.
 #pragma once
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -41,11 +42,13 @@ class EarlyExitRunner {
   void run_all(Exec& exec, const float* images, i64 n, float* logits);
 
  private:
+  Exec& host(Exec& exec);
   void load(const float* images, i64 n);
   void run_group(Exec& exec, i64 n, const Thresholds& thresholds, Confidence kind, std::span<const i64> costs,
                  Outcome* outcomes);
 
   PlanRunner runner_;
+  std::unique_ptr<Exec> host_;  // where the caller's context computes on a card: the plan is the host's
   std::vector<ExitCost> exits_;
   std::vector<i64> alive_, keep_;  // sample behind each row still computed; rows that stay
 };

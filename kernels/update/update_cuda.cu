@@ -1,0 +1,151 @@
+#include "kernels/cuda/vector.h"
+#include "kernels/cuda/warp.h"
+#include "kernels/update/update_list.h"
+
+namespace offramp::kernels::cuda {
+namespace {
+
+using namespace offramp::cuda;
+
+constexpr int kBlock = 256;
+constexpr i64 kChunk = 8192;   // values of a block
+constexpr int kEntries = 400;  // of a launch: what fits into its parameters
+
+struct List {
+  UpdateEntry entry[kEntries];
+  i32 first_block[kEntries + 1];
+  int entries;
+};
+
+// Calls f(list, number of blocks before it) for parts that fit a launch.
+template <class F>
+i64 for_parts(std::span<const UpdateEntry> all, F&& f) {
+  i64 before = 0;
+  for (std::size_t begin = 0; begin < all.size(); begin += kEntries) {
+    List list;
+    list.entries = int(all.size() - begin < kEntries ? all.size() - begin : kEntries);
+    i32 blocks = 0;
+    for (int i = 0; i < list.entries; ++i) {
+      list.entry[i] = all[begin + std::size_t(i)];
+      list.first_block[i] = blocks;
+      blocks += i32(ceil_div(list.entry[i].count, kChunk));
+    }
+    list.first_block[list.entries] = blocks;
+    f(list, before);
+    before += blocks;
+  }
+  return before;
+}
+
+struct Place {
+  int entry;
+  i64 begin, end;
+};
+__device__ __forceinline__ Place place_of(const List& list) {
+  const i32 block = i32(blockIdx.x);
+  int low = 0, high = list.entries;  // first_block[low] <= block < first_block[high]
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    if (list.first_block[middle] <= block)
+      low = middle;
+    else
+      high = middle;
+  }
+  const i64 begin = i64(block - list.first_block[low]) * kChunk, count = list.entry[low].count;
+  return {low, begin, begin + kChunk < count ? begin + kChunk : count};
+}
+
+__global__ void __launch_bounds__(kBlock) squares(const __grid_constant__ List list, float* sums) {
+  const Place at = place_of(list);
+  const float* const g = list.entry[at.entry].g;
+  float sum = 0;
+  for (i64 i = at.begin + threadIdx.x; i < at.end; i += kBlock) sum = fmaf(g[i], g[i], sum);
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+}
+
+__global__ void __launch_bounds__(kBlock)
+    finish_clip(const float* sums, i64 count, float max_norm, const float* loss, StepState* state) {
+  __shared__ double of_thread[kBlock];
+  double sum = 0;
+  for (i64 i = threadIdx.x; i < count; i += kBlock) sum += double(sums[i]);
+  of_thread[threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  double total = 0;
+  for (int i = 0; i < kBlock; ++i) total += of_thread[i];
+  const float norm = float(sqrt(total));
+  const bool finite = isfinite(norm) && isfinite(*loss);
+  state->norm = norm;
+  state->grad_scale = !finite ? 0.0f : max_norm > 0 && norm > max_norm ? max_norm / norm : 1.0f;
+  state->loss_sum += *loss;
+  state->steps += 1;
+  if (!finite) state->not_finite_steps += 1;
+}
+
+__global__ void __launch_bounds__(kBlock)
+    sgd(const __grid_constant__ List list, float momentum, bool nesterov, const StepState* state) {
+  const Place at = place_of(list);
+  const UpdateEntry& e = list.entry[at.entry];
+  const float lr = state->lr, scale = state->grad_scale;
+  if (state->not_finite_steps > 0) return;
+  for (i64 i = at.begin + threadIdx.x; i < at.end; i += kBlock) {
+    const float p = e.p[i], g = scale * e.g[i] + e.weight_decay * p, v = momentum * e.state[i] + g;
+    e.state[i] = v;
+    e.p[i] = p - lr * (nesterov ? g + momentum * v : v);
+  }
+}
+
+__global__ void __launch_bounds__(kBlock) ema(const __grid_constant__ List list, const StepState* state) {
+  const Place at = place_of(list);
+  const UpdateEntry& e = list.entry[at.entry];
+  const float decay = state->ema_decay;
+  for (i64 i = at.begin + threadIdx.x; i < at.end; i += kBlock)
+    e.state[i] = decay * e.state[i] + (1 - decay) * e.p[i];
+}
+
+__global__ void write_step(StepState* state, float lr, float ema_decay) {
+  state->lr = lr;
+  state->ema_decay = ema_decay;
+}
+__global__ void write_zeros(StepState* state) {
+  state->loss_sum = state->steps = state->not_finite_steps = 0;
+}
+
+}  // namespace
+
+void set_step(Gpu& gpu, StepState* state, float lr, float ema_decay) {
+  launch(gpu, {.op = "update/set_step/cuda", .grid = 1, .block = 1}, write_step, state, lr, ema_decay);
+}
+void clear_sums(Gpu& gpu, StepState* state) {
+  launch(gpu, {.op = "update/clear_sums/cuda", .grid = 1, .block = 1}, write_zeros, state);
+}
+
+void clip_all(Gpu& gpu, std::span<const UpdateEntry> all, float max_norm, const float* loss,
+              StepState* state) {
+  const i64 blocks = for_parts(all, [](const List&, i64) {});
+  float* const sums = gpu.scratch(blocks + 1);
+  for_parts(all, [&](const List& list, i64 before) {
+    launch(gpu, {.op = "update/squares/cuda", .grid = list.first_block[list.entries], .block = kBlock},
+           squares, list, sums + before);
+  });
+  launch(gpu, {.op = "update/clip/cuda", .grid = 1, .block = kBlock}, finish_clip, sums, blocks, max_norm,
+         loss, state);
+}
+
+void sgd_all(Gpu& gpu, std::span<const UpdateEntry> all, float momentum, bool nesterov,
+             const StepState* state) {
+  for_parts(all, [&](const List& list, i64) {
+    launch(gpu, {.op = "update/sgd/cuda", .grid = list.first_block[list.entries], .block = kBlock}, sgd, list,
+           momentum, nesterov, state);
+  });
+}
+
+void ema_all(Gpu& gpu, std::span<const UpdateEntry> all, const StepState* state) {
+  for_parts(all, [&](const List& list, i64) {
+    launch(gpu, {.op = "update/ema/cuda", .grid = list.first_block[list.entries], .block = kBlock}, ema, list,
+           state);
+  });
+}
+
+}  // namespace offramp::kernels::cuda

@@ -1,0 +1,12 @@
+// The context that --device, --precision and --threads ask for.
+#pragma once
+#include <string>
+
+#include "kernels/exec.h"
+
+namespace offramp::cli {
+
+// Throws Error(failed) when there is no card.
+Exec make_exec(const std::string& device, const std::string& precision, int threads);
+
+}  // namespace offramp::cli

@@ -1,0 +1,263 @@
+// Networks trained on the card against the host.
+#include <cmath>
+
+#include "autograd/ops/conv2d.h"
+#include "autograd/ops/loss.h"
+#include "data/device_loader.h"
+#include "nas/space/space.h"
+#include "nas/train/network_trainer.h"
+#include "nn/loss.h"
+#include "nn/optim/card_update.h"
+#include "nn/record.h"
+#include "tests/cuda/modes.h"
+
+namespace offramp {
+namespace {
+
+using namespace offramp::testing;
+
+constexpr i64 kBatch = 6, kSide = 12;
+
+data::Dataset toy_set(i64 count) {
+  data::Dataset set{.name = "toy", .images = Tensor::empty({count, kSide, kSide, 3}, DType::u8)};
+  Rng rng(5);
+  for (u8& v : set.images.values<u8>()) v = u8(rng.below(256));
+  for (i64 i = 0; i < count; ++i) {
+    set.labels.push_back(u8(i % 4));
+    // A class is a bright corner: something to learn.
+    u8* image = set.images.data<u8>() + i * kSide * kSide * 3;
+    for (i64 y = 0; y < kSide / 2; ++y)
+      for (i64 x = 0; x < kSide / 2; ++x)
+        for (i64 c = 0; c < 3; ++c) image[((y + i % 4 / 2 * 6) * kSide + x + i % 2 * 6) * 3 + c] |= 0xe0;
+  }
+  set.classes = {"a", "b", "c", "d"};
+  return set;
+}
+
+// Every layer type once: stem, a block with and one without expansion, squeeze-excite, residual, exits with
+// pooling, separable and dense modules.
+constexpr const char* kSpace = R"(
+name = "toy"
+resolution = "native"
+[stem]
+kernel = 3
+stride = 1
+width = 8
+act = "hard_swish"
+[[stage]]
+stride = 1
+width = 8
+depth = 2
+kernel = 3
+expand = 1
+act = "relu"
+[[stage]]
+stride = 2
+width = 16
+depth = 2
+kernel = 5
+expand = 2
+act = "hard_swish"
+se = true
+[final]
+feature = { width = 24, act = "hard_swish" }
+[[exit]]
+after = 1
+[[exit.module]]
+type = "separable"
+kernel = 3
+width = 16
+stride = 2
+act = "relu"
+[[exit.module]]
+type = "dense"
+kernel = 3
+width = 16
+stride = 2
+act = "relu"
+)";
+
+struct Toy {
+  data::Dataset set = toy_set(24);
+  nas::Space space = nas::Space::parse(kSpace, "toy");
+  nas::Task task{.classes = 4, .channels = 3, .height = kSide, .width = kSide};
+  nn::Architecture architecture() const { return space.decode(space.max_genotype(), task); }
+};
+
+std::vector<double> losses_of(Exec& exec, const Toy& toy, i64 steps) {
+  nn::FreshParameters fresh{Rng(3)};
+  nn::ParametersOn source(memory_of(exec), fresh);
+  nn::EarlyExitNetwork network(toy.architecture(), source);
+  nn::Sgd optimizer(network.named_parameters(), {.weight_decay = 1e-4});
+  std::optional<nn::CardUpdate> card;
+  if (exec.gpu()) card.emplace(exec, optimizer, nullptr, 5.0);
+  data::Loader loader(toy.set, data::channel_statistics(toy.set),
+                      {.batch = kBatch, .shuffle = true, .drop_last = true});
+  std::vector<double> losses;
+  for (i64 epoch = 0; i64(losses.size()) < steps; ++epoch) {
+    loader.start(epoch);
+    for (data::Batch batch; i64(losses.size()) < steps && loader.next(batch);) {
+      optimizer.zero_grad();
+      Tensor images = batch.images.to(memory_of(exec));
+      if (exec.math() == cuda::Math::bf16) images = images.to(DType::bf16);
+      const Variable loss =
+          nn::exit_loss(exec, network.forward(exec, Variable(images), nn::Mode::train),
+                        batch.labels.to(memory_of(exec)), {.label_smoothing = 0.05, .distillation = 0.5});
+      backward(exec, loss);
+      losses.push_back(loss.value().item());
+      if (card) {
+        card->set_step(0.01);
+        card->step(loss.value());
+      } else {
+        const auto clip = nn::clip_gradients(exec, network.named_parameters(), 5.0);
+        optimizer.step(exec, 0.01, clip.scale);
+      }
+    }
+  }
+  return losses;
+}
+
+TEST(CudaTraining, LossesAreTheHosts) {
+  OFFRAMP_NEEDS_CARD();
+  const Toy toy;
+  Exec host, portable(Target::portable), card(cuda::Gpu::instance(), cuda::Math::f32);
+  const auto want = losses_of(host, toy, 10), other = losses_of(portable, toy, 10),
+             got = losses_of(card, toy, 10);
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_NEAR(got[i], want[i], (i < 5 ? 1e-5 : 1e-4) * want[i])
+        << "step " << i << " (portable " << other[i] << ")";
+  }
+  EXPECT_EQ(losses_of(card, toy, 10), got);  // the same bits again
+}
+
+TEST(CudaTraining, RoundedModesStayNear) {
+  OFFRAMP_NEEDS_CARD();
+  const Toy toy;
+  Exec host;
+  const auto want = losses_of(host, toy, 6);
+  for (const cuda::Math math : {cuda::Math::tf32, cuda::Math::bf16}) {
+    Exec card(cuda::Gpu::instance(), math);
+    const auto got = losses_of(card, toy, 6);
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 0.05 * want[i]) << "step " << i;
+  }
+}
+
+nas::SearchConfig toy_config() {
+  nas::SearchConfig config;
+  config.train.batch = kBatch;
+  config.train.augment = true;
+  return config;
+}
+
+std::vector<float> trained(Exec& exec, const Toy& toy, const nas::SearchConfig& config, i64 epochs,
+                           double* loss) {
+  nn::FreshParameters fresh{Rng(3)};
+  nn::ParametersOn source(memory_of(exec), fresh);
+  nn::EarlyExitNetwork network(toy.architecture(), source);
+  const data::Normalisation normalisation = data::channel_statistics(toy.set);
+  const nas::TrainingData data{toy.set, normalisation};
+  const nas::TrainReport report = nas::train_network(exec, network, data, config, epochs, 0.02, 1, "toy", {});
+  nas::recalibrate(exec, network, data, 12, kBatch);
+  if (loss) *loss = report.last_loss;
+  std::vector<float> all;
+  const nn::Plan plan = nn::deployable(network);
+  for (const nn::PlanWeight& w : plan.weights) {
+    const auto values = w.value.values<float>();
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+// Steps 3 and later are replays of a captured graph.
+TEST(CudaTraining, CapturedStepsAreTheHosts) {
+  OFFRAMP_NEEDS_CARD();
+  const Toy toy;
+  for (const double ema : {0.0, 0.9}) {
+    nas::SearchConfig config = toy_config();
+    config.train.ema = ema;
+    Exec host, card(cuda::Gpu::instance(), cuda::Math::f32), bf16(cuda::Gpu::instance(), cuda::Math::bf16);
+    double host_loss = 0, card_loss = 0, bf16_loss = 0;
+    const auto want = trained(host, toy, config, 2, &host_loss),
+               got = trained(card, toy, config, 2, &card_loss);
+    EXPECT_NEAR(card_loss, host_loss, 1e-3 * host_loss);
+    ASSERT_EQ(got.size(), want.size());
+    EXPECT_TRUE(near(got, want, 2e-2));
+    EXPECT_EQ(trained(card, toy, config, 2, nullptr), got);
+    trained(bf16, toy, config, 2, &bf16_loss);
+    EXPECT_NEAR(bf16_loss, host_loss, 0.1 * host_loss);
+  }
+}
+
+TEST(CudaTraining, SupernetTrains) {
+  OFFRAMP_NEEDS_CARD();
+  const Toy toy;
+  nas::SearchConfig config = toy_config();
+  config.supernet.epochs = 1;
+  config.supernet.random_subnets = 1;
+  Exec host, card(cuda::Gpu::instance(), cuda::Math::f32);
+  const data::Normalisation normalisation = data::channel_statistics(toy.set);
+  const nas::TrainingData data{toy.set, normalisation};
+  std::vector<std::vector<float>> weights;
+  for (Exec* exec : {&host, &card}) {
+    const nas::Supernet supernet(toy.space, toy.task, Rng(2), memory_of(*exec));
+    nas::train_supernet(*exec, supernet, data, config, {});
+    std::vector<float> all;
+    for (const nn::NamedParameter& p : supernet.parameters()) {
+      const Tensor t = p.variable.value().to(Device::cpu);
+      all.insert(all.end(), t.values<float>().begin(), t.values<float>().end());
+    }
+    weights.push_back(all);
+  }
+  EXPECT_TRUE(near(weights[1], weights[0], 1e-3));
+}
+
+TEST(CudaTraining, DivergenceIsAnError) {
+  OFFRAMP_NEEDS_CARD();
+  const Toy toy;
+  nas::SearchConfig config = toy_config();
+  config.train.clip = 0;
+  Exec card(cuda::Gpu::instance(), cuda::Math::f32);
+  nn::FreshParameters fresh{Rng(3)};
+  nn::ParametersOn source(Device::cuda, fresh);
+  nn::EarlyExitNetwork network(toy.architecture(), source);
+  const data::Normalisation normalisation = data::channel_statistics(toy.set);
+  EXPECT_THROW(nas::train_network(card, network, {toy.set, normalisation}, config, 2, 1e30, 1, "toy", {}),
+               Error);
+}
+
+TEST(CudaLoader, BatchesAreTheHosts) {
+  OFFRAMP_NEEDS_CARD();
+  const data::Dataset set = toy_set(11);
+  const data::Normalisation normalisation = data::channel_statistics(set);
+  Exec card(cuda::Gpu::instance(), cuda::Math::f32);
+  data::LoaderOptions options{.batch = 4, .shuffle = true, .seed = 7};
+  for (const int variant : {0, 1, 2, 3}) {
+    options.augment = {};
+    options.height = options.width = variant == 3 ? 16 : 0;
+    if (variant > 0) options.augment.pad = 2, options.augment.flip = true, options.augment.cutout = 5;
+    if (variant == 2)
+      options.augment.brightness = 0.3f, options.augment.contrast = 0.2f, options.augment.saturation = 0.4f;
+    data::Loader host(set, normalisation, options);
+    data::DeviceLoader device(card, set, normalisation, options, DType::f32);
+    ASSERT_EQ(host.batches(), device.batches());
+    for (const i64 epoch : {0, 3}) {
+      host.start(epoch);
+      device.start(epoch);
+      data::Batch want, got;
+      while (host.next(want)) {
+        ASSERT_TRUE(device.next(got));
+        const Tensor images = got.images.to(Device::cpu), labels = got.labels.to(Device::cpu);
+        ASSERT_EQ(images.shape(), want.images.shape());
+        const std::span<const float> a = images.values<float>(), b = std::as_const(want.images).values<float>();
+        const double bound = variant == 0 || variant == 1 ? 0 : 1e-5;
+        EXPECT_TRUE((all_close<float, float>(a, b, [&](i64) { return bound; }))) << "variant " << variant;
+        EXPECT_TRUE(std::equal(labels.values<i64>().begin(), labels.values<i64>().end(),
+                               want.labels.values<i64>().begin()));
+      }
+      EXPECT_FALSE(device.next(got));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace offramp
