@@ -91,9 +91,7 @@ void run_grad(Exec& exec, const BinaryGradCallT<T>& call) {
   constexpr const char* kRow = "binary_grad/any/cuda";
   const BinaryDims& d = call.dims;
   if (!note(exec, kRow, binary_grad_cost(d))) return;
-  bool wide = d.c % kLanes == 0;
-  for (const T* p : {call.x, call.z, call.gy, static_cast<const T*>(call.gx), static_cast<const T*>(call.gz)})
-    wide = wide && (!p || wide_rows(p, d.c));
+  const bool wide = all_wide<T>(d.c, {call.x, call.z, call.gy, call.gx, call.gz});
   // gz first: gx may lie where x or gy does.
   if (call.gz && d.broadcast)
     fold_samples(*exec.gpu(), kRow, BroadcastGrad<T>{call, wide}, d.n, d.hw, d.c, 1.0f, call.gz);

@@ -39,6 +39,19 @@ class MemoryPool {
   BlockCache cache_;
 };
 
+// Every launch with an event before and after it, while somebody asks for it.
+struct LaunchTimes {
+  struct One {
+    const char* op;
+    i64 blocks;
+    Event begin, end;
+  };
+  std::vector<One> launches;
+  ~LaunchTimes() {
+    for (const One& l : launches) destroy_event(l.begin), destroy_event(l.end);
+  }
+};
+
 class Gpu {
  public:
   static bool present();
@@ -56,6 +69,8 @@ class Gpu {
   // counter back to zero.
   static constexpr i64 kTickets = 4096;
   u32* tickets() const { return tickets_; }
+
+  LaunchTimes* times = nullptr;  // eager launches are noted there
 
  private:
   Gpu();

@@ -21,6 +21,14 @@ bool wide_rows(const T* p, i64 c) {
   return c % kLanes == 0 && reinterpret_cast<uintptr_t>(p) % 16 == 0;
 }
 
+// The same for several arrays, of which some may be null.
+template <class T>
+bool all_wide(i64 c, std::initializer_list<const T*> arrays) {
+  for (const T* const* p = arrays.begin(); p != arrays.end(); ++p)
+    if (*p && !wide_rows(*p, c)) return false;
+  return c % kLanes == 0;
+}
+
 __device__ __forceinline__ Floats<kLanes> zeros() {
   Floats<kLanes> out;
 #pragma unroll

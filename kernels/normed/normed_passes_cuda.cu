@@ -88,9 +88,7 @@ void slope(Exec& exec, const NormedSlopeCallT<T>& call) {
   constexpr const char* kRow = "normed_slope/any/cuda";
   const NormedDims& d = call.dims;
   if (!note(exec, kRow, normed_pass_cost(d, kNormedGradOps, 2, call.dz ? 1 : 0))) return;
-  bool wide = wide_rows(call.in.x, d.c_in) && wide_rows(call.g, d.c_in);
-  for (const T* p : {static_cast<const T*>(call.dz), call.in.gate, call.shift})
-    wide = wide && (!p || wide_rows(p, d.c_in));
+  const bool wide = all_wide<T>(d.c_in, {call.in.x, call.g, call.dz, call.in.gate, call.shift});
   pass_over_rows(*exec.gpu(), kRow,
                  SlopePass<T>{{call.in, call.dz, d.c_in, d.rows, call.out, wide},
                               call.g,
