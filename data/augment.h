@@ -8,9 +8,7 @@
 namespace offramp::data {
 
 // DeVries & Taylor 2017 for the cutout.
-struct Augment : kernels::AugmentOptions {
-  bool any() const { return pad || flip || cutout || brightness || contrast || saturation; }
-};
+using Augment = kernels::AugmentOptions;
 
 // Sensible for the set: digits (mnist, svhn) are never flipped. Unknown names get pad and flip.
 Augment default_augment(const std::string& dataset, i64 side);

@@ -12,6 +12,8 @@ struct AugmentOptions {
   bool flip = false;  // left-right, half of the time
   i64 cutout = 0;     // side of a random square set to the mean colour; may stick out
   float brightness = 0, contrast = 0, saturation = 0;  // factors are drawn from [1-v, 1+v]
+
+  bool any() const { return pad || flip || cutout || brightness || contrast || saturation; }
 };
 
 // What is drawn for an image. Every number is drawn, used or not: switching one change on does not move the

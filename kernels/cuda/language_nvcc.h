@@ -2,8 +2,8 @@
 #pragma once
 #include <cuda_runtime.h>
 
+#include <map>
 #include <mutex>
-#include <set>
 
 #include "kernels/error.h"
 
@@ -21,15 +21,17 @@ template <class... P, class... A>
 void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
   if (l.grid < 1 || l.grid_y < 1 || l.grid_z < 1) return;  // nothing to do
   if (l.shared > 48 * 1024) {
-    // Once per kernel: more than the default must be asked for.
+    // More than the default must be asked for, and what is asked for later replaces it: only ever raised.
     static std::mutex mutex;
-    static std::set<std::pair<const void*, i64>> raised;
+    static std::map<const void*, i64> allowed;
+    const void* const key = reinterpret_cast<const void*>(kernel);
     const std::lock_guard lock(mutex);
-    if (raised.emplace(reinterpret_cast<const void*>(kernel), l.shared).second)
+    if (i64& bytes = allowed[key]; bytes < l.shared) {
       if (const cudaError_t e =
-              cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                   cudaFuncAttributeMaxDynamicSharedMemorySize, int(l.shared)))
+              cudaFuncSetAttribute(key, cudaFuncAttributeMaxDynamicSharedMemorySize, int(l.shared)))
         throw Error("cuda: " + describe(l) + ": " + cudaGetErrorString(e));
+      bytes = l.shared;
+    }
   }
   Event begin = nullptr;
   if (gpu.times) record(begin = create_event(true), gpu.stream());

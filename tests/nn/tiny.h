@@ -85,20 +85,7 @@ inline Tensor random_labels(i64 n, i64 classes, u64 seed) {
 inline bool same_bits(const Tensor& a, const Tensor& b) {
   if (a.shape() != b.shape() || a.dtype() != b.dtype()) return false;
   const Tensor x = a.contiguous(), y = b.contiguous();
-  const auto bytes = [](const Tensor& t) -> const void* {
-    switch (t.dtype()) {
-      case DType::f32:
-        return t.data<float>();
-      case DType::f64:
-        return t.data<double>();
-      case DType::i64:
-        return t.data<i64>();
-      case DType::u8:
-        return t.data<u8>();
-    }
-    return nullptr;
-  };
-  return std::memcmp(bytes(x), bytes(y), size_t(x.count() * dtype_size(x.dtype()))) == 0;
+  return std::memcmp(x.bytes().data(), y.bytes().data(), x.bytes().size()) == 0;
 }
 
 }  // namespace offramp::testing
