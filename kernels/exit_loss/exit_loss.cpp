@@ -12,6 +12,7 @@ namespace {
 // The host's: term by term, through the doors of the single losses.
 template <class T>
 void by_terms(Exec& exec, const ExitLossCallT<T>& call) {
+  const bool runs = !exec.recorder || !exec.recorder->dry;
   T sum = 0;
   std::vector<T> other;
   for (int e = 0; e < call.exits; ++e) {
@@ -44,10 +45,10 @@ void by_terms(Exec& exec, const ExitLossCallT<T>& call) {
                                .upstream = term.of_teacher,
                                .gx = gx});
     sum += term.of_teacher * loss;
-    if (gx && labels)
+    if (runs && gx && labels)
       for (size_t i = 0; i < other.size(); ++i) term.gx[i] += other[i];
   }
-  if (!exec.recorder || !exec.recorder->dry) *call.loss = sum;
+  if (runs) *call.loss = sum;
 }
 
 }  // namespace
