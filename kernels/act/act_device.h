@@ -1,6 +1,8 @@
 // Activations inside device kernels: act_ref.h's functions in float, without divisions.
 #pragma once
-#include "kernels/cuda/language.h"
+#include <type_traits>
+
+#include "kernels/cuda/vector.h"
 
 namespace offramp::cuda {
 
@@ -42,6 +44,40 @@ __device__ __forceinline__ float act_slope(Act act, float x) {
     }
   }
   return 1;
+}
+
+// Calls f(constant of the activation): one decision for many values.
+template <class F>
+__device__ __forceinline__ void with_act(Act act, F&& f) {
+  switch (act) {
+    case Act::none:
+      return f(std::integral_constant<Act, Act::none>{});
+    case Act::relu:
+      return f(std::integral_constant<Act, Act::relu>{});
+    case Act::relu6:
+      return f(std::integral_constant<Act, Act::relu6>{});
+    case Act::hard_swish:
+      return f(std::integral_constant<Act, Act::hard_swish>{});
+    case Act::hard_sigmoid:
+      return f(std::integral_constant<Act, Act::hard_sigmoid>{});
+    case Act::sigmoid:
+      return f(std::integral_constant<Act, Act::sigmoid>{});
+  }
+}
+template <int n>
+__device__ __forceinline__ void apply_act(Act act, Floats<n>& x) {
+  with_act(act, [&](auto a) {
+#pragma unroll
+    for (int i = 0; i < n; ++i) x.v[i] = apply_act(a(), x.v[i]);
+  });
+}
+// v *= the activation's slope at x
+template <int n>
+__device__ __forceinline__ void times_slope(Act act, const Floats<n>& x, Floats<n>& v) {
+  with_act(act, [&](auto a) {
+#pragma unroll
+    for (int i = 0; i < n; ++i) v.v[i] *= act_slope(a(), x.v[i]);
+  });
 }
 
 }  // namespace offramp::cuda

@@ -14,14 +14,23 @@ __device__ __forceinline__ i64 z_row(const BinaryDims& d, i64 row) {
 
 template <class T>
 struct ForwardPass : NoSums {
-  using Column = NoColumn;
+  using Column = Nothing;
   BinaryCallT<T> call;
   bool wide;
+  struct Raw {
+    Eight<T> x, z;
+  };
   __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State&, const Column&, i64 row, i64 c, int count) const {
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
     const BinaryDims& d = call.dims;
-    Floats<kLanes> x = load_some(call.x + row * d.c + c, wide, count);
-    const Floats<kLanes> z = load_some(call.z + z_row(d, row) * d.c + c, wide, count);
+    return {cuda::fetch(call.x + row * d.c + c, wide, count),
+            cuda::fetch(call.z + z_row(d, row) * d.c + c, wide, count)};
+  }
+  __device__ __forceinline__ void apply(State&, const Column&, const Raw& raw, i64 row, i64 c,
+                                        int count) const {
+    const BinaryDims& d = call.dims;
+    Floats<kLanes> x = values(raw.x);
+    const Floats<kLanes> z = values(raw.z);
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) x.v[i] = d.kind == BinaryKind::add ? x.v[i] + z.v[i] : x.v[i] * z.v[i];
     store_some(call.y + row * d.c + c, x, wide, count);
@@ -31,45 +40,64 @@ struct ForwardPass : NoSums {
 // gx and, where z has x's shape, gz.
 template <class T>
 struct GradPass : NoSums {
-  using Column = NoColumn;
+  using Column = Nothing;
   BinaryGradCallT<T> call;
   bool wide;
+  struct Raw {
+    Eight<T> gy, x, z;
+  };
+  __device__ bool mul() const { return call.dims.kind == BinaryKind::mul; }
+  __device__ bool to_z() const { return call.gz && !call.dims.broadcast; }
   __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State&, const Column&, i64 row, i64 c, int count) const {
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
     const BinaryDims& d = call.dims;
     const i64 at = row * d.c + c;
-    const bool mul = d.kind == BinaryKind::mul;
-    const Floats<kLanes> gy = load_some(call.gy + at, wide, count);
-    Floats<kLanes> to_x = gy, to_z = gy;
-    if (mul && call.gx) {
-      const Floats<kLanes> z = load_some(call.z + z_row(d, row) * d.c + c, wide, count);
+    Raw raw;
+    raw.gy = cuda::fetch(call.gy + at, wide, count);
+    if (mul() && call.gx) raw.z = cuda::fetch(call.z + z_row(d, row) * d.c + c, wide, count);
+    if (mul() && to_z()) raw.x = cuda::fetch(call.x + at, wide, count);
+    return raw;
+  }
+  __device__ __forceinline__ void apply(State&, const Column&, const Raw& raw, i64 row, i64 c,
+                                        int count) const {
+    const i64 at = row * call.dims.c + c;
+    const Floats<kLanes> gy = values(raw.gy);
+    const auto store_product = [&](T* to, const Eight<T>& other) {
+      Floats<kLanes> g = gy;
+      if (mul()) {
+        const Floats<kLanes> factor = values(other);
 #pragma unroll
-      for (int i = 0; i < kLanes; ++i) to_x.v[i] *= z.v[i];
-    }
-    if (call.gz && !d.broadcast) {
-      if (mul) {
-        const Floats<kLanes> x = load_some(call.x + at, wide, count);
-#pragma unroll
-        for (int i = 0; i < kLanes; ++i) to_z.v[i] *= x.v[i];
+        for (int i = 0; i < kLanes; ++i) g.v[i] *= factor.v[i];
       }
-      store_some(call.gz + at, to_z, wide, count);
-    }
-    if (call.gx) store_some(call.gx + at, to_x, wide, count);
+      store_some(to + at, g, wide, count);
+    };
+    if (to_z()) store_product(call.gz, raw.x);
+    if (call.gx) store_product(call.gx, raw.z);
   }
 };
 
 // Of a broadcast z, summed over a sample's pixels.
 template <class T>
 struct BroadcastGrad {
-  using Column = NoColumn;
+  using Column = Nothing;
   BinaryGradCallT<T> call;
   bool wide;
+  struct Raw {
+    Eight<T> gy, x;
+  };
+  __device__ bool mul() const { return call.dims.kind == BinaryKind::mul; }
   __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ Floats<kLanes> value(const Column&, i64 row, i64 c, int count) const {
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
     const i64 at = row * call.dims.c + c;
-    Floats<kLanes> g = load_some(call.gy + at, wide, count);
-    if (call.dims.kind == BinaryKind::mul) {
-      const Floats<kLanes> x = load_some(call.x + at, wide, count);
+    Raw raw;
+    raw.gy = cuda::fetch(call.gy + at, wide, count);
+    if (mul()) raw.x = cuda::fetch(call.x + at, wide, count);
+    return raw;
+  }
+  __device__ __forceinline__ Floats<kLanes> value(const Column&, const Raw& raw) const {
+    Floats<kLanes> g = values(raw.gy);
+    if (mul()) {
+      const Floats<kLanes> x = values(raw.x);
 #pragma unroll
       for (int i = 0; i < kLanes; ++i) g.v[i] *= x.v[i];
     }

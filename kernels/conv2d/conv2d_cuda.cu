@@ -17,7 +17,8 @@ i64 taps(const Conv2dDims& d) { return d.kernel * d.kernel; }
 // x seen from the pixels of y.
 template <class T>
 WindowSide<T, false> input_side(const Conv2dDims& d, i64 out_h, i64 out_w, const T* x) {
-  return {x,
+  return {{},
+          x,
           d.h,
           d.w,
           d.c_in,
@@ -33,7 +34,8 @@ WindowSide<T, false> input_side(const Conv2dDims& d, i64 out_h, i64 out_w, const
 // gy seen from the pixels of x.
 template <class T>
 WindowSide<T, true> output_side(const Conv2dDims& d, i64 out_h, i64 out_w, const T* gy) {
-  return {gy,
+  return {{},
+          gy,
           out_h,
           out_w,
           d.c_out,

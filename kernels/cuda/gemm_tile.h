@@ -1,10 +1,10 @@
 // Matrix products of a block of threads: C[m][n] = sum over k of A B, with operands formed while they are
 // loaded and results handed on in rows of eight columns. Who uses it brings
 //   Side   (A and B)  what a "row" of eight neighbouring values is:
-//                     Raw fetch(row, c, column) issues the loads, Floats<8> finish(raw, column) forms the
-//                     values (zero outside), Column column(c) the parameters of eight channels; rows() and
-//                     channels() bound it
-//   Epilogue          takes each row of eight results: apply(state, row, col, values)
+//                     Raw fetch(row, c) issues the loads (zero outside), Floats<8> finish(raw, parameters,
+//                     stride) forms the values. kParameters floats of each channel wait in shared memory:
+//                     put_parameters(c, to, stride, at) puts them there
+//   Epilogue          takes each row of eight results (normed_epilogues.h)
 // Math decides how: Bf16 and tf32 on tensor cores with sums in float, float exactly on the ordinary units. A
 // side is k-contiguous when c runs over k (then row is m or n), otherwise rows run over k.
 #pragma once
@@ -26,8 +26,10 @@ struct AsFloat {
 template <class Math, int kM, int kN, int kWarpsM, int kWarpsN, bool kAContiguous, bool kBContiguous>
 struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
   using Stored = typename Math::Stored;
-  static constexpr int kK = 32, kThreads = 32 * kWarpsM * kWarpsN;
+  static constexpr int kK = 64, kThreads = 32 * kWarpsM * kWarpsN;
   static constexpr int kRows = kM;
+  // Blocks that shall share a multiprocessor: floats want too many registers for two.
+  static constexpr int kBlocks = sizeof(Stored) == 2 ? 2 : 1;
   using Threads = ColumnThreads<kThreads, kN>;
   using Threads::first_row, Threads::group, Threads::kRowStep;
   // Fragments of a warp: 16 x 8 results each.
@@ -38,11 +40,18 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
   static constexpr int kSizeA = (kAContiguous ? kM : kK) * kRowA, kSizeB = (kBContiguous ? kN : kK) * kRowB;
   static constexpr int kStage = kSizeA + kSizeB;
   static constexpr int kRowC = kN + 4;
-  static constexpr i64 kShared = i64(2 * kStage * int(sizeof(Stored))) > i64(kM* kRowC * 4)
-                                     ? i64(2 * kStage * int(sizeof(Stored)))
-                                     : i64(kM* kRowC * 4);
+  static constexpr i64 kStages = i64(2 * kStage * int(sizeof(Stored))), kResults = i64(kM * kRowC * 4);
+  static constexpr i64 kShared = kStages > kResults ? kStages : kResults;
   static constexpr int kVectorsA = kM * kK / 8 / kThreads, kVectorsB = kN * kK / 8 / kThreads;
   static_assert(kVectorsA * 8 * kThreads == kM * kK && kVectorsB * 8 * kThreads == kN * kK);
+
+  // Channels whose parameters a block needs, and the shared memory of a launch.
+  __host__ __device__ static int channels_a(i64 k) { return kAContiguous ? int((k + kK - 1) / kK * kK) : kM; }
+  __host__ __device__ static int channels_b(i64 k) { return kBContiguous ? int((k + kK - 1) / kK * kK) : kN; }
+  template <class A, class B>
+  static i64 shared_bytes(i64 k) {
+    return kShared + 4 * i64(A::kParameters * channels_a(k) + B::kParameters * channels_b(k));
+  }
 
   // One side's part of a stage, on its way through registers.
   template <class Side, int kVectors, bool kContiguous, int kWidth, int kRow>
@@ -51,24 +60,31 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
     static_assert(kThreads % kPerRow == 0);  // a thread stays in its eight channels
     const Side& side;
     i64 base;  // m0 or n0
+    const float* parameters;
+    int stride;
     typename Side::Raw raw[kVectors];
-    typename Side::Column column;
 
-    __device__ __forceinline__ Loader(const Side& s, i64 first) : side(s), base(first) {}
+    __device__ __forceinline__ Loader(const Side& s, i64 first, float* to, int channels)
+        : side(s), base(first), parameters(to), stride(channels) {}
     __device__ __forceinline__ static int row_of(int i) {
       return (int(threadIdx.x) + i * kThreads) / kPerRow;
     }
     __device__ __forceinline__ static int c_of() { return int(threadIdx.x) % kPerRow * 8; }
     __device__ __forceinline__ void fetch(i64 k) {
       const i64 c = (kContiguous ? k : base) + c_of(), row = kContiguous ? base : k;
-      column = side.column(c);
 #pragma unroll
-      for (int i = 0; i < kVectors; ++i) raw[i] = side.fetch(row + row_of(i), c, column);
+      for (int i = 0; i < kVectors; ++i) raw[i] = side.fetch(row + row_of(i), c);
     }
-    __device__ __forceinline__ void put(Stored* shared) {
+    __device__ __forceinline__ void prepare(float* to) const {
+      if constexpr (Side::kParameters > 0)
+        for (int i = int(threadIdx.x); i < stride; i += kThreads)
+          side.put_parameters((kContiguous ? 0 : base) + i, to, stride, i);
+    }
+    __device__ __forceinline__ void put(Stored* shared, i64 k) {
+      const float* const mine = parameters + (kContiguous ? int(k) : 0) + c_of();
 #pragma unroll
       for (int i = 0; i < kVectors; ++i) {
-        Floats<8> v = side.finish(raw[i], column);
+        Floats<8> v = side.finish(raw[i], mine, stride);
         if constexpr (std::is_same_v<Math, AsTf32>) {
 #pragma unroll
           for (int e = 0; e < 8; ++e) v.v[e] = __uint_as_float(to_tf32(v.v[e]));
@@ -91,37 +107,45 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
         for (int e = 0; e < 4; ++e) sums.v[i][j][e] = 0;
   }
 
-  // Adds the k range [begin, end) of the tile at (m0, n0).
+  // Adds the k range [begin, end) of `all` of the tile at (m0, n0). Once a block.
   template <class A, class B>
-  __device__ static void multiply(const A& a, const B& b, i64 m0, i64 n0, i64 begin, i64 end, Sums& sums) {
-    Stored* const shared = dynamic_shared<Stored>();
-    Loader<A, kVectorsA, kAContiguous, kM, kRowA> la(a, m0);
-    Loader<B, kVectorsB, kBContiguous, kN, kRowB> lb(b, n0);
+  __device__ static void multiply(const A& a, const B& b, i64 m0, i64 n0, i64 begin, i64 end, i64 all,
+                                  Sums& sums) {
     if (begin >= end) return;
+    Stored* const shared = dynamic_shared<Stored>();
+    float* const for_a = dynamic_shared<float>() + kShared / 4;
+    float* const for_b = for_a + A::kParameters * channels_a(all);
+    Loader<A, kVectorsA, kAContiguous, kM, kRowA> la(a, m0, for_a, channels_a(all));
+    Loader<B, kVectorsB, kBContiguous, kN, kRowB> lb(b, n0, for_b, channels_b(all));
     la.fetch(begin);
     lb.fetch(begin);
+    la.prepare(for_a);
+    lb.prepare(for_b);
+    __syncthreads();
     int stage = 0;
     for (i64 k = begin; k < end; k += kK, stage ^= 1) {
       Stored* const here = shared + stage * kStage;
-      la.put(here);
-      lb.put(here + kSizeA);
+      la.put(here, k);
+      lb.put(here + kSizeA, k);
       __syncthreads();
       if (k + kK < end) {
         la.fetch(k + kK);
         lb.fetch(k + kK);
       }
-      products(here, here + kSizeA, sums);
+      products(here, here + kSizeA, int(end - k < kK ? end - k : i64(kK)), sums);
       // The other stage is written next; this one only after the next barrier.
     }
     __syncthreads();
   }
 
-  __device__ __forceinline__ static void products(const Stored* a, const Stored* b, Sums& sums) {
+  // `depth` of the stage's k are there, zeros behind them.
+  __device__ __forceinline__ static void products(const Stored* a, const Stored* b, int depth, Sums& sums) {
     const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
     const int m = warp / kWarpsN * (kFragsM * 16), n = warp % kWarpsN * (kFragsN * 8);
     if constexpr (std::is_same_v<Math, AsBf16>) {
 #pragma unroll
       for (int k = 0; k < kK; k += 16) {
+        if (k >= depth) break;
         u32 fa[kFragsM][4], fb[kFragsN][2];
 #pragma unroll
         for (int i = 0; i < kFragsM; ++i) {
@@ -151,8 +175,8 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
       const auto at_b = [&](int col, int k) {
         return __float_as_uint(kBContiguous ? b[col * kRowB + k] : b[k * kRowB + col]);
       };
-#pragma unroll
-      for (int k = 0; k < kK; k += 8) {
+#pragma unroll 2
+      for (int k = 0; k < depth; k += 8) {
         u32 fa[kFragsM][4], fb[kFragsN][2];
 #pragma unroll
         for (int i = 0; i < kFragsM; ++i) {
@@ -174,7 +198,7 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
       // The same results in the same places, by the ordinary units.
       const int g = lane / 4, t = lane % 4;
 #pragma unroll 4
-      for (int k = 0; k < kK; ++k) {
+      for (int k = 0; k < depth; ++k) {
         float va[kFragsM][2], vb[kFragsN][2];
 #pragma unroll
         for (int i = 0; i < kFragsM; ++i)
@@ -200,10 +224,14 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
     }
   }
 
-  // Calls apply(row of the tile, values) for each row of eight results of this thread's columns. Shared
-  // memory is free before and after.
-  template <class Apply>
-  __device__ static void hand_on(const Sums& sums, Apply&& apply) {
+  // Calls fetch(row of the tile) for each of this thread's rows of eight results, begin(first row of the
+  // block) and apply(row of the tile, what was fetched, values). Shared memory is free before and after.
+  template <class Fetch, class Begin, class Apply>
+  __device__ static void hand_on(const Sums& sums, Fetch&& fetch, Begin&& begin, Apply&& apply) {
+    constexpr int kMine = kM / kRowStep;
+    decltype(fetch(0)) raw[kMine];
+#pragma unroll
+    for (int i = 0; i < kMine; ++i) raw[i] = fetch(first_row() + i * kRowStep);
     float* const c = dynamic_shared<float>();
     const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
     const int m = warp / kWarpsN * (kFragsM * 16), n = warp % kWarpsN * (kFragsN * 8), g = lane / 4,
@@ -219,7 +247,12 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
           to[1] = sums.v[i][j][2 * h + 1];
         }
     __syncthreads();
-    for (int row = first_row(); row < kM; row += kRowStep) apply(row, load<8>(c + row * kRowC + group() * 8));
+    begin(load<8>(c + group() * 8));
+#pragma unroll
+    for (int i = 0; i < kMine; ++i) {
+      const int row = first_row() + i * kRowStep;
+      apply(row, raw[i], load<8>(c + row * kRowC + group() * 8));
+    }
     __syncthreads();
   }
 };

@@ -15,10 +15,11 @@ struct Parts {
   i64 length;  // floats of one part
 };
 
-// Blocks in groups of about the square root of their number.
+// Up to 32 blocks are one group, more are cut into groups of about the square root of their number.
 inline Parts parts_of(int blocks, i64 length) {
   int size = 1;
   while (size * size < blocks) ++size;
+  if (blocks <= 32) size = blocks;
   return {.part = nullptr,
           .group = nullptr,
           .tickets = nullptr,
@@ -34,42 +35,90 @@ inline void place_parts(Parts& p, i64 series, float* scratch, u32* tickets) {
   p.tickets = tickets;
 }
 
-// How parts are combined, for element i of their length: sums.
+// How parts are combined, element by element: a part is [kFields][count].
 struct AddParts {
-  __device__ static void combine(const float* parts, i64 step, int count, i64 i, i64, float* out) {
-    double sum = 0;
-    for (int p = 0; p < count; ++p) sum += double(parts[p * step + i]);
-    out[i] = float(sum);
-  }
   static constexpr int kFields = 1;
+  double sum[1] = {0};
+  __device__ void add(const double (&part)[1]) { sum[0] += part[0]; }
 };
 
-// Count, mean and sum of squared deviations of every channel: a part is [3][channels]. Source: Chan et al.
-// 1983 (pairwise combination).
+// Count, mean and sum of squared deviations of every channel. Source: Chan et al. 1983 (pairwise
+// combination).
 struct MomentParts {
-  __device__ static void combine(const float* parts, i64 step, int count, i64 i, i64 channels, float* out) {
-    double n = 0, mean = 0, m2 = 0;
-    for (int p = 0; p < count; ++p) {
-      const float* const part = parts + p * step + i;
-      const double more = double(part[0]);
-      if (more == 0) continue;
-      const double delta = double(part[channels]) - mean, total = n + more;
-      mean += delta * (more / total);
-      m2 += double(part[2 * channels]) + delta * delta * (n * more / total);
-      n = total;
-    }
-    out[i] = float(n), out[i + channels] = float(mean), out[i + 2 * channels] = float(m2);
-  }
   static constexpr int kFields = 3;
+  double sum[3] = {0, 0, 0};
+  __device__ void add(const double (&part)[3]) {
+    if (part[0] == 0) return;
+    const double delta = part[1] - sum[1], total = sum[0] + part[0];
+    sum[1] += delta * (part[0] / total);
+    sum[2] += part[2] + delta * delta * (sum[0] * part[0] / total);
+    sum[0] = total;
+  }
 };
 
-// Called by all threads of every block once its part, part + (serial * blocks + block) * length, is written.
-// True in one block: then *total holds the combination.
+// out = the combination of `members` parts, `step` floats apart. All threads of the block call; where there
+// are several threads for an element, each takes every so manieth member, then their results are combined.
 template <class How>
-__device__ bool combine_parts(const Parts& p, i64 serial, int block, const float** total) {
+__device__ void combine_members(const float* parts, i64 step, int members, i64 count, float* out) {
+  constexpr int kFields = How::kFields, kBatch = 8;  // loads under way before the first is needed
+  __shared__ double exchange[kFields][256];
+  const int t = int(threadIdx.x), threads = int(blockDim.x) < 256 ? int(blockDim.x) : 256;
+  int shares = 1;
+  while (2 * shares * count <= threads && shares < 8) shares *= 2;
+  const int width = threads / shares, share = t / width;
+  const auto of_members = [&](i64 i) {
+    How sum;
+    for (int first = share; first < members; first += kBatch * shares) {
+      float part[kBatch][kFields];
+#pragma unroll
+      for (int b = 0; b < kBatch; ++b) {
+        const int m = first + b * shares;
+#pragma unroll
+        for (int f = 0; f < kFields; ++f) part[b][f] = m < members ? parts[m * step + f * count + i] : 0.0f;
+      }
+#pragma unroll
+      for (int b = 0; b < kBatch; ++b) {
+        double wide[kFields];
+#pragma unroll
+        for (int f = 0; f < kFields; ++f) wide[f] = double(part[b][f]);
+        sum.add(wide);
+      }
+    }
+    return sum;
+  };
+  const auto put = [&](i64 i, const How& sum) {
+#pragma unroll
+    for (int f = 0; f < kFields; ++f) out[f * count + i] = float(sum.sum[f]);
+  };
+  if (shares == 1) {
+    if (t < threads)
+      for (i64 i = t; i < count; i += threads) put(i, of_members(i));
+    return;
+  }
+  const i64 i = t % width;
+  How sum;
+  if (t < threads && i < count) sum = of_members(i);
+  if (t < threads) {
+#pragma unroll
+    for (int f = 0; f < kFields; ++f) exchange[f][t] = sum.sum[f];
+  }
+  __syncthreads();
+  if (share != 0 || i >= count) return;
+  for (int other = 1; other < shares; ++other) {
+    double part[kFields];
+#pragma unroll
+    for (int f = 0; f < kFields; ++f) part[f] = exchange[f][other * width + int(i)];
+    sum.add(part);
+  }
+  put(i, sum);
+}
+
+// Called by all threads of every block once its part, [kFields][count] floats at part + (serial * blocks +
+// block) * length, is written. True in one block: then *total holds the combination, [kFields][count].
+template <class How>
+__device__ bool combine_parts(const Parts& p, i64 serial, int block, i64 count, const float** total) {
   __shared__ u32 arrived;
-  const int t = int(threadIdx.x), threads = int(blockDim.x);
-  const i64 count = p.length / How::kFields;
+  const int t = int(threadIdx.x);
   u32* const tickets = p.tickets + serial * (p.groups + 1);
   const int group = block / p.group_size, first = group * p.group_size;
   const int members = p.blocks - first < p.group_size ? p.blocks - first : p.group_size;
@@ -82,23 +131,22 @@ __device__ bool combine_parts(const Parts& p, i64 serial, int block, const float
   __syncthreads();
   if (arrived != u32(members - 1)) return false;
   __threadfence();
-  for (i64 i = t; i < count; i += threads) How::combine(parts, p.length, members, i, count, of_group);
+  combine_members<How>(parts, p.length, members, count, of_group);
+  if (t == 0) tickets[group] = 0;
+  *total = of_group;
   __threadfence();
   __syncthreads();
-  if (t == 0) {
-    tickets[group] = 0;
-    arrived = atomicAdd(tickets + p.groups, 1u);
-  }
+  if (p.groups == 1) return true;
+  if (t == 0) arrived = atomicAdd(tickets + p.groups, 1u);
   __syncthreads();
   if (arrived != u32(p.groups - 1)) return false;
   __threadfence();
-  const float* const groups = p.group + serial * p.groups * p.length;
   float* const out = p.part + serial * p.blocks * p.length;  // read by nobody any more
-  for (i64 i = t; i < count; i += threads) How::combine(groups, p.length, p.groups, i, count, out);
+  combine_members<How>(p.group + serial * p.groups * p.length, p.length, p.groups, count, out);
   if (t == 0) tickets[p.groups] = 0;
+  *total = out;
   __threadfence();
   __syncthreads();
-  *total = out;
   return true;
 }
 

@@ -5,18 +5,27 @@
 
 namespace offramp::kernels::cuda {
 
-// Work: Column column(c, count), apply(state, column, row, c, count), finish<Tile>(state, parts, c0,
-// channels), kFields.
+// Work: an epilogue (normed_epilogues.h) whose values are what it fetched itself; all of a batch of rows is
+// under way before the first is used.
 template <class Tile, class Work>
 __global__ void __launch_bounds__(256) row_pass(Work work, i64 rows, i64 channels, Parts parts) {
+  constexpr int kBatch = 4;
   const i64 c0 = i64(blockIdx.y) * Tile::kColumns, c = c0 + Tile::group() * kLanes;
   const int count = lanes_in(c, channels);
+  const i64 block_first = i64(blockIdx.x) * Tile::kRowStep, step = i64(gridDim.x) * Tile::kRowStep;
   typename Work::State state;
   const typename Work::Column column = work.column(c, count);
+  work.begin(state, block_first, c, count);
   if (count > 0)
-    for (i64 row = i64(blockIdx.x) * Tile::kRowStep + Tile::first_row(); row < rows;
-         row += i64(gridDim.x) * Tile::kRowStep)
-      work.apply(state, column, row, c, count);
+    for (i64 first = block_first + Tile::first_row(); first < rows; first += kBatch * step) {
+      typename Work::Raw raw[kBatch];
+#pragma unroll
+      for (int b = 0; b < kBatch; ++b)
+        raw[b] = work.fetch(first + b * step, c, first + b * step < rows ? count : 0);
+#pragma unroll
+      for (int b = 0; b < kBatch; ++b)
+        if (first + b * step < rows) work.apply(state, column, raw[b], first + b * step, c, count);
+    }
   work.template finish<Tile>(state, parts, c0, channels);
 }
 
@@ -31,7 +40,7 @@ void launch_pass(Gpu& gpu, const char* op, const Work& work, i64 rows, i64 chann
   if (Work::kFields) {
     require_tickets(op, columns, parts);
     place_parts(parts, columns, gpu.scratch(parts_floats(parts, columns)), gpu.tickets());
-    shared = 256 * (1 + 2 * kLanes) * i64(sizeof(float));
+    shared = 4 * Tile::sum_floats(Work::kFields);
   }
   launch(gpu, {.op = op, .grid = blocks, .block = 256, .shared = shared, .grid_y = columns},
          row_pass<Tile, Work>, work, rows, channels, parts);
@@ -47,29 +56,37 @@ void pass_over_rows(Gpu& gpu, const char* op, const Work& work, i64 rows, i64 ch
     launch_pass<ColumnThreads<256, 64>>(gpu, op, work, rows, channels);
 }
 
-// y [samples][channels] = factor * sum over a sample's hw rows. Work: Column column(c, count), Floats<8>
-// value(column, row, c, count).
+// y [samples][channels] = factor * sum over a sample's hw rows. Work: Column column(c, count), Raw fetch(row,
+// c, count), Floats<8> value(column, raw).
 using FoldTile = ColumnThreads<128, 64>;
 template <class T, class Work>
 __global__ void __launch_bounds__(128) sample_fold(Work work, i64 hw, i64 channels, float factor, T* y) {
-  const i64 sample = blockIdx.x, c = i64(blockIdx.y) * FoldTile::kColumns + FoldTile::group() * kLanes;
+  constexpr int kBatch = 4;
+  const i64 sample = blockIdx.x, c0 = i64(blockIdx.y) * FoldTile::kColumns,
+            c = c0 + FoldTile::group() * kLanes;
   const int count = lanes_in(c, channels);
   const typename Work::Column column = work.column(c, count);
-  Floats<kLanes> sum = zeros();
+  Floats<kLanes> sum[1] = {zeros()};
   if (count > 0)
-    for (i64 row = FoldTile::first_row(); row < hw; row += FoldTile::kRowStep) {
-      const Floats<kLanes> v = work.value(column, sample * hw + row, c, count);
+    for (i64 first = FoldTile::first_row(); first < hw; first += kBatch * FoldTile::kRowStep) {
+      typename Work::Raw raw[kBatch];
 #pragma unroll
-      for (int i = 0; i < kLanes; ++i) sum.v[i] += v.v[i];
+      for (int b = 0; b < kBatch; ++b) {
+        const i64 row = first + b * FoldTile::kRowStep;
+        raw[b] = work.fetch(sample * hw + row, c, row < hw ? count : 0);
+      }
+#pragma unroll
+      for (int b = 0; b < kBatch; ++b) {
+        if (first + b * FoldTile::kRowStep >= hw) break;
+        const Floats<kLanes> v = work.value(column, raw[b]);
+#pragma unroll
+        for (int i = 0; i < kLanes; ++i) sum[0].v[i] += v.v[i];
+      }
     }
-  const bool writes = FoldTile::fold_rows(sum, [](Floats<kLanes>& a, const Floats<kLanes>& b) {
-#pragma unroll
-    for (int i = 0; i < kLanes; ++i) a.v[i] += b.v[i];
-  });
-  if (!writes) return;
-#pragma unroll
-  for (int i = 0; i < kLanes; ++i)
-    if (i < count) y[sample * channels + c + i] = T(factor * sum.v[i]);
+  float* const shared = dynamic_shared<float>();
+  FoldTile::sum_rows(sum, shared);
+  for (int i = int(threadIdx.x); i < FoldTile::kColumns && c0 + i < channels; i += 128)
+    y[sample * channels + c0 + i] = T(factor * shared[i]);
 }
 template <class T, class Work>
 void fold_samples(Gpu& gpu, const char* op, const Work& work, i64 samples, i64 hw, i64 channels, float factor,
@@ -78,17 +95,26 @@ void fold_samples(Gpu& gpu, const char* op, const Work& work, i64 samples, i64 h
          {.op = op,
           .grid = samples,
           .block = 128,
-          .shared = 128 * i64(sizeof(Floats<kLanes>)),
+          .shared = 4 * FoldTile::sum_floats(1),
           .grid_y = ceil_div(channels, FoldTile::kColumns)},
          sample_fold<T, Work>, work, hw, channels, factor, y);
 }
 
 // What passes without sums share.
 struct NoSums {
-  struct State {};
+  using State = Nothing;
   static constexpr int kFields = 0;
+  __device__ void begin(State&, i64, i64, int) const {}
   template <class Tile>
   __device__ void finish(State&, const Parts&, i64, i64) const {}
+};
+
+// Passes whose rows are gathered from several places: they read where they use.
+struct Gathers : NoSums {
+  using Column = Nothing;
+  using Raw = Nothing;
+  __device__ Column column(i64, int) const { return {}; }
+  __device__ Raw fetch(i64, i64, int) const { return {}; }
 };
 
 }  // namespace offramp::kernels::cuda

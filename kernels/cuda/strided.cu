@@ -56,17 +56,21 @@ __global__ void fill_kernel(Strided walk, i64 count, T* to, T value) {
 template <class T>
 struct SumPass {
   using State = kernels::cuda::SlopeSums;
-  using Column = kernels::cuda::NoColumn;
+  using Column = kernels::cuda::Nothing;
   const T* x;
   i64 channels;
   float* out;
   bool wide;
   static constexpr int kFields = 2;
 
+  using Raw = Eight<T>;
   __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State& state, const Column&, i64 row, i64 c, int count) const {
-    if (!state.used) state = {kernels::cuda::zeros(), kernels::cuda::zeros(), true};
-    const auto v = kernels::cuda::load_some(x + row * channels + c, wide, count);
+  __device__ void begin(State&, i64, i64, int) const {}
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
+    return cuda::fetch(x + row * channels + c, wide, count);
+  }
+  __device__ __forceinline__ void apply(State& state, const Column&, const Raw& raw, i64, i64, int) const {
+    const auto v = values(raw);
 #pragma unroll
     for (int i = 0; i < kernels::cuda::kLanes; ++i) state.sum.v[i] += v.v[i];
   }

@@ -92,6 +92,62 @@ __device__ __forceinline__ void store(Bf16* p, const Floats<n>& x) {
   }
 }
 
+// Eight neighbouring values as they lie in memory: what a thread holds while loads are under way. Nothing is
+// computed with them before values(), or each load would be waited for before the next is issued.
+template <class T>
+struct Eight;
+template <>
+struct Eight<float> {
+  float4 low, high;
+};
+template <>
+struct Eight<Bf16> {
+  uint4 pairs;
+};
+// From values that do not lie side by side.
+__device__ __forceinline__ Eight<float> packed(const float (&v)[8]) {
+  return {make_float4(v[0], v[1], v[2], v[3]), make_float4(v[4], v[5], v[6], v[7])};
+}
+__device__ __forceinline__ Eight<Bf16> packed(const Bf16 (&v)[8]) {
+  const auto two = [&](int i) { return u32(v[i].bits) | u32(v[i + 1].bits) << 16; };
+  return {make_uint4(two(0), two(2), two(4), two(6))};
+}
+// The first `count` values at p, zeros behind them; wide: p is aligned and count is 0 or 8.
+__device__ __forceinline__ Eight<float> fetch(const float* p, bool wide, int count) {
+  Eight<float> out = {make_float4(0, 0, 0, 0), make_float4(0, 0, 0, 0)};
+  if (wide) {
+    if (count > 0) {
+      out.low = *reinterpret_cast<const float4*>(p);
+      out.high = *reinterpret_cast<const float4*>(p + 4);
+    }
+    return out;
+  }
+  float apart[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) apart[i] = i < count ? p[i] : 0.0f;
+  return packed(apart);
+}
+__device__ __forceinline__ Eight<Bf16> fetch(const Bf16* p, bool wide, int count) {
+  Eight<Bf16> out = {make_uint4(0, 0, 0, 0)};
+  if (wide) {
+    if (count > 0) out.pairs = *reinterpret_cast<const uint4*>(p);
+    return out;
+  }
+  Bf16 apart[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) apart[i].bits = i < count ? p[i].bits : uint16_t(0);
+  return packed(apart);
+}
+__device__ __forceinline__ Floats<8> values(const Eight<float>& e) {
+  return {{e.low.x, e.low.y, e.low.z, e.low.w, e.high.x, e.high.y, e.high.z, e.high.w}};
+}
+__device__ __forceinline__ Floats<8> values(const Eight<Bf16>& e) {
+  const auto low = [](u32 pair) { return __uint_as_float(pair << 16); };
+  const auto high = [](u32 pair) { return __uint_as_float(pair & 0xffff0000u); };
+  return {{low(e.pairs.x), high(e.pairs.x), low(e.pairs.y), high(e.pairs.y), low(e.pairs.z), high(e.pairs.z),
+           low(e.pairs.w), high(e.pairs.w)}};
+}
+
 // Whether every row of `c` elements of an array that starts at p can be read n elements at a time.
 template <class T>
 bool aligned_for(const T* p, i64 c, int n) {

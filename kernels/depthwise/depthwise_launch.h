@@ -37,8 +37,8 @@ void launch_depthwise(Gpu& gpu, const char* op, const Pixels& pixels, const Weig
   const int blocks = item_blocks(gpu, op, d.items, slabs, Epilogue::kFields * i64(kSlab<T>), parts);
   i64 shared = (i64(d.samples) * d.tile_h * d.tile_w + i64(d.samples) * d.band * d.out_w) * 128 +
                i64(kKernel) * kKernel * kSlab<T> * 4;
-  const i64 fold = kDepthwiseThreads * (1 + 2 * kLanes) * i64(sizeof(float));
-  if (Epilogue::kFields && shared < fold) shared = fold;
+  const i64 sums = 4 * ColumnThreads<kDepthwiseThreads, kSlab<T>>::sum_floats(Epilogue::kFields);
+  if (shared < sums) shared = sums;
   launch(gpu, {.op = op, .grid = blocks, .block = kDepthwiseThreads, .shared = shared, .grid_y = slabs},
          depthwise_rows<T, kKernel, kStride, Pixels, Epilogue>, pixels, w, turned, epilogue, d, channels,
          parts);

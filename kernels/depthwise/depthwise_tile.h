@@ -14,32 +14,50 @@ namespace offramp::kernels::cuda {
 template <class T>
 struct NormedPixels {
   using Column = NormedChannels;
+  struct Raw {
+    Eight<T> x;
+    bool inside;
+  };
   NormedT<T> in;
   int h, w;
   i64 channels;
   bool wide;
   __device__ Column column(i64 c, int count) const { return channels_of(in, c, count); }
-  __device__ __forceinline__ Floats<kLanes> at(const Column& p, i64 n, int y, int x, i64 c, int count) const {
-    if (y < 0 || y >= h || x < 0 || x >= w || count == 0) return zeros();
-    return formed(in, p, load_some(in.x + ((n * h + y) * w + x) * channels + c, wide, count));
+  __device__ __forceinline__ Raw fetch(i64 n, int y, int x, i64 c, int count) const {
+    const bool inside = y >= 0 && y < h && x >= 0 && x < w;
+    return {cuda::fetch(in.x + ((n * h + y) * w + x) * channels + c, wide, inside ? count : 0), inside};
+  }
+  __device__ __forceinline__ Floats<kLanes> value(const Column& p, const Raw& raw) const {
+    return raw.inside ? formed(in, p, values(raw.x)) : zeros();
   }
 };
 // Pixels of the gradient of a raw result, `spread` apart.
 template <class T>
 struct GradPixels {
   using Column = GradChannels;
+  struct Raw {
+    Eight<T> dz, y;
+    bool inside;
+  };
   NormedGradT<T> g;
   int h, w, spread;
   i64 channels;
   bool wide;
   __device__ Column column(i64 c, int count) const { return channels_of(g, c, count); }
-  __device__ __forceinline__ Floats<kLanes> at(const Column& p, i64 n, int y, int x, i64 c, int count) const {
-    if (y < 0 || x < 0 || y % spread || x % spread || count == 0) return zeros();
-    y /= spread, x /= spread;
-    if (y >= h || x >= w) return zeros();
+  __device__ __forceinline__ Raw fetch(i64 n, int y, int x, i64 c, int count) const {
+    bool inside = y >= 0 && x >= 0;
+    if (spread == 2) inside = inside && (y | x) % 2 == 0, y /= 2, x /= 2;
+    inside = inside && y < h && x < w;
     const i64 place = ((n * h + y) * w + x) * channels + c;
-    const Floats<kLanes> dz = load_some(g.dz + place, wide, count);
-    return g.y ? formed(p, dz, load_some(g.y + place, wide, count)) : dz;
+    Raw raw;
+    raw.inside = inside;
+    raw.dz = cuda::fetch(g.dz + place, wide, inside ? count : 0);
+    if (g.y) raw.y = cuda::fetch(g.y + place, wide, inside ? count : 0);
+    return raw;
+  }
+  __device__ __forceinline__ Floats<kLanes> value(const Column& p, const Raw& raw) const {
+    const Floats<kLanes> dz = values(raw.dz);
+    return g.y && raw.inside ? formed(p, dz, values(raw.y)) : dz;
   }
 };
 
@@ -107,13 +125,23 @@ __device__ void load_tile(const Pixels& pixels, const DepthwiseItems& d, const I
   const i64 c = c0 + group * kLanes;
   const int count = lanes_in(c, channels), all = d.samples * d.tile_h * d.tile_w;
   const typename Pixels::Column column = pixels.column(c, count);
-  for (int p = int(threadIdx.x) / kGroups; p < all; p += kDepthwiseThreads / kGroups) {
-    const int x = p % d.tile_w, row = p / d.tile_w, y = row % d.tile_h, s = row / d.tile_h;
-    Floats<kLanes> v = zeros();
-    if (place.first_sample + s < d.n)
-      v = pixels.at(column, place.first_sample + s, place.first_row * stride + y - d.pad, x - d.pad, c,
-                    count);
-    store<kLanes>(tile + i64(p) * kSlab<T> + group * kLanes, v);
+  constexpr int kStep = kDepthwiseThreads / kGroups, kBatch = 4;
+  for (int first = int(threadIdx.x) / kGroups; first < all; first += kBatch * kStep) {
+    typename Pixels::Raw raw[kBatch];
+#pragma unroll
+    for (int b = 0; b < kBatch; ++b) {
+      const int p = first + b * kStep, x = p % d.tile_w, row = p / d.tile_w, y = row % d.tile_h,
+                s = row / d.tile_h;
+      const bool there = p < all && place.first_sample + s < d.n;
+      raw[b] = pixels.fetch(place.first_sample + s, place.first_row * stride + y - d.pad, x - d.pad, c,
+                            there ? count : 0);
+      raw[b].inside = raw[b].inside && there;
+    }
+#pragma unroll
+    for (int b = 0; b < kBatch; ++b)
+      if (first + b * kStep < all)
+        store<kLanes>(tile + i64(first + b * kStep) * kSlab<T> + group * kLanes,
+                      pixels.value(column, raw[b]));
   }
 }
 
@@ -131,11 +159,11 @@ __device__ void load_weights(const WeightView& w, int kernel, i64 c0, i64 channe
 }
 
 template <class T, int kKernel, int kStride, class Pixels, class Epilogue>
-__global__ void __launch_bounds__(kDepthwiseThreads)
+__global__ void __launch_bounds__(kDepthwiseThreads, 2)
     depthwise_rows(Pixels pixels, WeightView w, bool turned, Epilogue epilogue, DepthwiseItems d,
                    i64 channels, Parts parts) {
   using Tile = ColumnThreads<kDepthwiseThreads, kSlab<T>>;
-  constexpr int kPairs = kSlab<T> / 2, kRead = (kStrip - 1) * kStride + kKernel;
+  constexpr int kPairs = kSlab<T> / 2, kRead = (kStrip - 1) * kStride + kKernel, kBatch = 4;
   T* const tile = dynamic_shared<T>();
   const int in_floats = d.samples * d.tile_h * d.tile_w * kSlab<T>;
   const int strips = (d.out_w + kStrip - 1) / kStrip, outs = d.samples * d.band * d.out_w;
@@ -186,13 +214,26 @@ __global__ void __launch_bounds__(kDepthwiseThreads)
         }
     }
     __syncthreads();
+    if (item == blockIdx.x) epilogue.begin(state, load<kLanes>(results + Tile::group() * kLanes));
     if (count > 0)
-      for (int p = Tile::first_row(); p < outs; p += Tile::kRowStep) {
-        const int x = p % d.out_w, row = p / d.out_w, y = place.first_row + row % d.band;
-        const i64 n = place.first_sample + row / d.band;
-        if (n >= d.n || y >= d.out_h) continue;
-        epilogue.apply(state, column, (n * d.out_h + y) * d.out_w + x, c, count,
-                       load<kLanes>(results + p * kSlab<T> + Tile::group() * kLanes));
+      for (int first = Tile::first_row(); first < outs; first += kBatch * Tile::kRowStep) {
+        typename Epilogue::Raw raw[kBatch];
+        i64 at[kBatch];
+#pragma unroll
+        for (int b = 0; b < kBatch; ++b) {
+          const int p = first + b * Tile::kRowStep, x = p % d.out_w, row = p / d.out_w,
+                    y = place.first_row + row % d.band;
+          const i64 n = place.first_sample + row / d.band;
+          const bool there = p < outs && n < d.n && y < d.out_h;
+          at[b] = there ? (n * d.out_h + y) * d.out_w + x : -1;
+          raw[b] = epilogue.fetch(at[b], c, there ? count : 0);
+        }
+#pragma unroll
+        for (int b = 0; b < kBatch; ++b)
+          if (at[b] >= 0)
+            epilogue.apply(
+                state, column, raw[b], at[b], c, count,
+                load<kLanes>(results + (first + b * Tile::kRowStep) * kSlab<T> + Tile::group() * kLanes));
       }
     __syncthreads();
   }
@@ -201,7 +242,7 @@ __global__ void __launch_bounds__(kDepthwiseThreads)
 
 // gw [c][tap] = sum over outputs of gy * x.
 template <class T, int kKernel, int kStride>
-__global__ void __launch_bounds__(kDepthwiseThreads)
+__global__ void __launch_bounds__(kDepthwiseThreads, kKernel == 3 ? 2 : 1)
     depthwise_weights(NormedPixels<T> x, GradPixels<T> gy, float* gw, DepthwiseItems d, i64 channels,
                       Parts parts) {
   constexpr int kPairs = kSlab<T> / 2, kRead = (kStrip - 1) * kStride + kKernel, kTaps = kKernel * kKernel;
@@ -262,7 +303,7 @@ __global__ void __launch_bounds__(kDepthwiseThreads)
   float* const part = parts.part + (i64(blockIdx.y) * parts.blocks + blockIdx.x) * parts.length;
   for (int i = int(threadIdx.x); i < kTaps * kSlab<T>; i += kDepthwiseThreads) part[i] = all[i];
   const float* total;
-  if (!combine_parts<AddParts>(parts, blockIdx.y, int(blockIdx.x), &total)) return;
+  if (!combine_parts<AddParts>(parts, blockIdx.y, int(blockIdx.x), kTaps * kSlab<T>, &total)) return;
   for (int i = int(threadIdx.x); i < kTaps * kSlab<T>; i += kDepthwiseThreads) {
     const i64 channel = c0 + i % kSlab<T>;
     if (channel < channels) gw[channel * kTaps + i / kSlab<T>] = total[i];

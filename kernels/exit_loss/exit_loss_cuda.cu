@@ -37,7 +37,7 @@ __global__ void all_exits(ExitLossCallT<T> call, Parts parts) {
   const float sum = block_sum(lane == 0 ? loss : 0.0f);
   if (threadIdx.x == 0) parts.part[i64(blockIdx.x) * parts.length] = sum;
   const float* total;
-  if (combine_parts<AddParts>(parts, 0, int(blockIdx.x), &total) && threadIdx.x == 0)
+  if (combine_parts<AddParts>(parts, 0, int(blockIdx.x), 1, &total) && threadIdx.x == 0)
     *call.loss = *total / float(call.rows);
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 template <class T>
 StridedSide<T> side_of(const T* p, i64 rows, i64 k, i64 row_step, i64 k_step) {
-  return {p, rows, k, row_step, k_step, k_step == 1 && wide_rows(p, k) && row_step % kLanes == 0};
+  return {{}, p, rows, k, row_step, k_step, k_step == 1 && wide_rows(p, k) && row_step % kLanes == 0};
 }
 
 template <class T>

@@ -25,13 +25,16 @@ struct ApplyPass : NoSums {
       }
     return p;
   }
-  __device__ __forceinline__ void apply(State&, const Column& p, i64 row, i64 c, int count) const {
-    const i64 at = row * call.dims.c + c;
-    Floats<kLanes> x = load_some(call.x + at, wide, count);
-#pragma unroll
-    for (int i = 0; i < kLanes; ++i)
-      x.v[i] = apply_act(call.act, (x.v[i] - p.mean.v[i]) * p.scale.v[i] + p.beta.v[i]);
-    store_some(call.y + at, x, wide, count);
+  using Raw = Eight<T>;
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
+    return cuda::fetch(call.x + row * call.dims.c + c, wide, count);
+  }
+  __device__ __forceinline__ void apply(State&, const Column& p, const Raw& raw, i64 row, i64 c,
+                                        int count) const {
+    Floats<kLanes> x = values(raw);
+    normalise(p, x);
+    apply_act(call.act, x);
+    store_some(call.y + row * call.dims.c + c, x, wide, count);
   }
 };
 
@@ -52,16 +55,23 @@ void run(Exec& exec, const NormCallT<T>& call) {
 template <class T>
 struct StatisticsPass {
   using State = Moments;
-  using Column = NoColumn;
+  using Column = Nothing;
   const T* x;
   i64 channels;
   MomentsEpilogue<T> moments;
   bool wide;
   static constexpr int kFields = MomentsEpilogue<T>::kFields;
 
+  using Raw = Eight<T>;
   __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State& state, const Column&, i64 row, i64 c, int count) const {
-    state.add(load_some(x + row * channels + c, wide, count));
+  __device__ void begin(State& state, i64 row, i64 c, int count) const {
+    state.begin(values(fetch(row, c, count)));
+  }
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
+    return cuda::fetch(x + row * channels + c, wide, count);
+  }
+  __device__ __forceinline__ void apply(State& state, const Column&, const Raw& raw, i64, i64, int) const {
+    state.add(values(raw));
   }
   template <class Tile>
   __device__ void finish(State& state, const Parts& parts, i64 c0, i64 n) const {
@@ -93,6 +103,9 @@ void train(Exec& exec, const NormTrainCallT<T>& call) {
 // The slope behind the activation of a normalised x, as SlopeEpilogue has it, from gamma and var.
 template <class T>
 struct GradPass {
+  struct Raw {
+    Eight<T> x, gy;
+  };
   NormGradCallT<T> call;
   const float *of_mean, *of_var;  // [c], null: constants
   bool wide;
@@ -108,28 +121,42 @@ struct GradPass {
       }
     return p;
   }
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
+    const i64 at = row * call.dims.c + c;
+    return {cuda::fetch(call.x + at, wide, count), cuda::fetch(call.gy + at, wide, count)};
+  }
+  // d = x - mean, dz = gy * slope
+  __device__ __forceinline__ void slope(const NormedChannels& p, const Raw& raw, Floats<kLanes>& d,
+                                        Floats<kLanes>& dz) const {
+    d = values(raw.x), dz = values(raw.gy);
+    Floats<kLanes> z;
+#pragma unroll
+    for (int i = 0; i < kLanes; ++i) {
+      d.v[i] -= p.mean.v[i];
+      z.v[i] = d.v[i] * p.scale.v[i] + p.beta.v[i];
+    }
+    times_slope(call.act, z, dz);
+  }
 };
 
 template <class T>
 struct GradSums : GradPass<T> {
   using State = SlopeSums;
   using Column = NormedChannels;
+  using Raw = typename GradPass<T>::Raw;
   NormGradOut out;
   float* scale;
   static constexpr int kFields = 2;
 
   __device__ Column column(i64 c, int count) const { return this->channels(c, count); }
-  __device__ __forceinline__ void apply(State& state, const Column& p, i64 row, i64 c, int count) const {
-    const i64 at = row * this->call.dims.c + c;
-    const Floats<kLanes> x = load_some(this->call.x + at, this->wide, count),
-                         g = load_some(this->call.gy + at, this->wide, count);
-    if (!state.used) state = {zeros(), zeros(), true};
+  __device__ void begin(State&, i64, i64, int) const {}
+  __device__ __forceinline__ void apply(State& state, const Column& p, const Raw& raw, i64, i64, int) const {
+    Floats<kLanes> d, dz;
+    this->slope(p, raw, d, dz);
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) {
-      const float d = x.v[i] - p.mean.v[i],
-                  dz = g.v[i] * act_slope(this->call.act, d * p.scale.v[i] + p.beta.v[i]);
-      state.sum.v[i] += dz;
-      state.with_d.v[i] = fmaf(dz, d, state.with_d.v[i]);
+      state.sum.v[i] += dz.v[i];
+      state.with_d.v[i] = fmaf(dz.v[i], d.v[i], state.with_d.v[i]);
     }
   }
   template <class Tile>
@@ -146,6 +173,7 @@ struct GradSums : GradPass<T> {
 
 template <class T>
 struct GradApply : GradPass<T>, NoSums {
+  using Raw = typename GradPass<T>::Raw;
   struct Column {
     NormedChannels p;
     Floats<kLanes> of_mean, of_var;
@@ -158,17 +186,14 @@ struct GradApply : GradPass<T>, NoSums {
     }
     return out;
   }
-  __device__ __forceinline__ void apply(State&, const Column& q, i64 row, i64 c, int count) const {
-    const i64 at = row * this->call.dims.c + c;
-    const Floats<kLanes> x = load_some(this->call.x + at, this->wide, count);
-    Floats<kLanes> g = load_some(this->call.gy + at, this->wide, count);
+  __device__ __forceinline__ void apply(State&, const Column& q, const Raw& raw, i64 row, i64 c,
+                                        int count) const {
+    Floats<kLanes> d, g;
+    this->slope(q.p, raw, d, g);
 #pragma unroll
-    for (int i = 0; i < kLanes; ++i) {
-      const float d = x.v[i] - q.p.mean.v[i];
-      const float dz = g.v[i] * act_slope(this->call.act, d * q.p.scale.v[i] + q.p.beta.v[i]);
-      g.v[i] = q.p.scale.v[i] * dz - q.of_mean.v[i] - d * q.of_var.v[i];
-    }
-    store_some(this->call.gx + at, g, this->wide, count);
+    for (int i = 0; i < kLanes; ++i)
+      g.v[i] = q.p.scale.v[i] * g.v[i] - q.of_mean.v[i] - d.v[i] * q.of_var.v[i];
+    store_some(this->call.gx + row * this->call.dims.c + c, g, this->wide, count);
   }
 };
 

@@ -13,12 +13,8 @@ using namespace offramp::cuda;
 constexpr int kLanes = 8;
 
 template <class T>
-__device__ __forceinline__ Floats<kLanes> load_some(const T* p, bool whole, int count) {
-  if (whole) return load<kLanes>(p);
-  Floats<kLanes> out;
-#pragma unroll
-  for (int i = 0; i < kLanes; ++i) out.v[i] = i < count ? to_float(p[i]) : 0.0f;
-  return out;
+__device__ __forceinline__ Floats<kLanes> load_some(const T* p, bool wide, int count) {
+  return values(fetch(p, wide, count));
 }
 template <class T>
 __device__ __forceinline__ void store_some(T* p, const Floats<kLanes>& x, bool whole, int count) {
@@ -28,51 +24,68 @@ __device__ __forceinline__ void store_some(T* p, const Floats<kLanes>& x, bool w
     if (i < count) p[i] = T(x.v[i]);
 }
 
-// Parameters of eight channels of a normalised tensor.
+// Parameters of eight channels of a normalised tensor. Where many channels pass by, a block keeps them in
+// shared memory, [kFields][stride].
 struct NormedChannels {
+  static constexpr int kFields = 3;
   Floats<kLanes> mean, scale, beta;
 };
+// One channel's into column `at` of shared memory; zeros where there is no channel.
+template <class T>
+__device__ __forceinline__ void put_channel(const NormedT<T>& in, i64 c, bool valid, float* to, int stride,
+                                            int at) {
+  if (!in.mean) return;
+  to[at] = valid ? in.mean[c] : 0.0f;
+  to[stride + at] = valid ? in.scale[c] : 0.0f;
+  to[2 * stride + at] = valid ? in.beta[c] : 0.0f;
+}
+__device__ __forceinline__ void channels_at(const float* p, int stride, NormedChannels& out) {
+  out = {load<kLanes>(p), load<kLanes>(p + stride), load<kLanes>(p + 2 * stride)};
+}
 template <class T>
 __device__ __forceinline__ NormedChannels channels_of(const NormedT<T>& in, i64 c, int count) {
-  NormedChannels out = {};
-  if (!in.mean) return out;
+  if (!in.mean) return {};
+  return {load_some(in.mean + c, false, count), load_some(in.scale + c, false, count),
+          load_some(in.beta + c, false, count)};
+}
+// x := (x - mean) * scale + beta
+__device__ __forceinline__ void normalise(const NormedChannels& p, Floats<kLanes>& x) {
 #pragma unroll
-  for (int i = 0; i < kLanes; ++i) {
-    const bool valid = i < count;
-    out.mean.v[i] = valid ? in.mean[c + i] : 0.0f;
-    out.scale.v[i] = valid ? in.scale[c + i] : 0.0f;
-    out.beta.v[i] = valid ? in.beta[c + i] : 0.0f;
-  }
-  return out;
+  for (int i = 0; i < kLanes; ++i) x.v[i] = (x.v[i] - p.mean.v[i]) * p.scale.v[i] + p.beta.v[i];
 }
 // act((x - mean) * scale + beta); x itself where nothing is to be formed.
 template <class T>
 __device__ __forceinline__ Floats<kLanes> formed(const NormedT<T>& in, const NormedChannels& p,
                                                  Floats<kLanes> x) {
   if (!in.mean) return x;
-#pragma unroll
-  for (int i = 0; i < kLanes; ++i)
-    x.v[i] = apply_act(in.act, (x.v[i] - p.mean.v[i]) * p.scale.v[i] + p.beta.v[i]);
+  normalise(p, x);
+  apply_act(in.act, x);
   return x;
 }
 
 // The same for the gradient of a raw result: (scale * dz - of_mean) - (y - mean) * of_var.
 struct GradChannels {
+  static constexpr int kFields = 4;
   Floats<kLanes> mean, scale, of_mean, of_var;
 };
 template <class T>
+__device__ __forceinline__ void put_channel(const NormedGradT<T>& g, i64 c, bool valid, float* to, int stride,
+                                            int at) {
+  if (!g.y) return;
+  to[at] = valid ? g.mean[c] : 0.0f;
+  to[stride + at] = valid ? g.scale[c] : 0.0f;
+  to[2 * stride + at] = valid ? g.of_mean[c] : 0.0f;
+  to[3 * stride + at] = valid ? g.of_var[c] : 0.0f;
+}
+__device__ __forceinline__ void channels_at(const float* p, int stride, GradChannels& out) {
+  out = {load<kLanes>(p), load<kLanes>(p + stride), load<kLanes>(p + 2 * stride),
+         load<kLanes>(p + 3 * stride)};
+}
+template <class T>
 __device__ __forceinline__ GradChannels channels_of(const NormedGradT<T>& g, i64 c, int count) {
-  GradChannels out = {};
-  if (!g.y) return out;
-#pragma unroll
-  for (int i = 0; i < kLanes; ++i) {
-    const bool valid = i < count;
-    out.mean.v[i] = valid ? g.mean[c + i] : 0.0f;
-    out.scale.v[i] = valid ? g.scale[c + i] : 0.0f;
-    out.of_mean.v[i] = valid ? g.of_mean[c + i] : 0.0f;
-    out.of_var.v[i] = valid ? g.of_var[c + i] : 0.0f;
-  }
-  return out;
+  if (!g.y) return {};
+  return {load_some(g.mean + c, false, count), load_some(g.scale + c, false, count),
+          load_some(g.of_mean + c, false, count), load_some(g.of_var + c, false, count)};
 }
 __device__ __forceinline__ Floats<kLanes> formed(const GradChannels& p, Floats<kLanes> dz,
                                                  const Floats<kLanes>& y) {
@@ -82,17 +95,17 @@ __device__ __forceinline__ Floats<kLanes> formed(const GradChannels& p, Floats<k
   return dz;
 }
 
-// Running count, mean and squared deviations of eight channels, around the first value seen.
+// Running count and sums of eight channels around a value that all threads of a block share.
 struct Moments {
   Floats<kLanes> shift, sum, squares;
   float n = 0;
 
-  __device__ __forceinline__ void add(const Floats<kLanes>& v) {
-    if (n == 0) {
-      shift = v;
+  __device__ __forceinline__ void begin(const Floats<kLanes>& around) {
+    shift = around;
 #pragma unroll
-      for (int i = 0; i < kLanes; ++i) sum.v[i] = squares.v[i] = 0;
-    }
+    for (int i = 0; i < kLanes; ++i) sum.v[i] = squares.v[i] = 0;
+  }
+  __device__ __forceinline__ void add(const Floats<kLanes>& v) {
     n += 1;
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) {
@@ -100,10 +113,6 @@ struct Moments {
       sum.v[i] += d;
       squares.v[i] = fmaf(d, d, squares.v[i]);
     }
-  }
-  __device__ __forceinline__ float mean(int i) const { return n == 0 ? 0.0f : shift.v[i] + sum.v[i] / n; }
-  __device__ __forceinline__ float m2(int i) const {
-    return n == 0 ? 0.0f : fmaxf(squares.v[i] - sum.v[i] * (sum.v[i] / n), 0.0f);
   }
 };
 

@@ -9,8 +9,6 @@
 
 namespace offramp::kernels::cuda {
 
-struct NoColumn {};
-
 // How many of the eight channels from c on exist.
 __device__ __forceinline__ int lanes_in(i64 c, i64 channels) {
   return c >= channels ? 0 : channels - c < kLanes ? int(channels - c) : kLanes;
@@ -36,24 +34,28 @@ __device__ __forceinline__ Floats<kLanes> zeros() {
   return out;
 }
 
-// Count, mean and squared deviations of eight channels, as threads hand them to each other.
-struct FoldedMoments {
-  float n[1];
-  Floats<kLanes> mean, m2;
-};
+// An epilogue brings: Raw fetch(row, c, count), what else it reads there; begin(state, first), called with
+// the first row of the block before any apply; apply(state, column, raw, row, c, count, values);
+// finish<Tile>, called by all threads when the block is done, shared memory free.
+struct Nothing {};
 
 // y raw, with the statistics of its channels.
 template <class T>
 struct MomentsEpilogue {
   using State = Moments;
-  using Column = NoColumn;
+  using Column = Nothing;
+  using Raw = Nothing;
   T* y;
   i64 row_step;
   NormOut out;
   bool wide;
 
   __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State& state, const Column&, i64 row, i64 c, int count,
+  __device__ __forceinline__ Raw fetch(i64, i64, int) const { return {}; }
+  __device__ __forceinline__ void begin(State& state, const Floats<kLanes>& first) const {
+    state.begin(first);
+  }
+  __device__ __forceinline__ void apply(State& state, const Column&, const Raw&, i64 row, i64 c, int count,
                                         Floats<kLanes> v) const {
     store_some(y + row * row_step + c, v, wide, count);
 #pragma unroll
@@ -62,66 +64,48 @@ struct MomentsEpilogue {
   }
   template <class Tile>
   __device__ void finish(State& state, const Parts& parts, i64 n0, i64 n) const {
-    FoldedMoments mine;
-    mine.n[0] = state.n;
+    float* const shared = dynamic_shared<float>();
+    constexpr int kN = Tile::kColumns;
+    Floats<kLanes> fields[3] = {zeros(), state.sum, state.squares};
 #pragma unroll
-    for (int i = 0; i < kLanes; ++i) mine.mean.v[i] = state.mean(i), mine.m2.v[i] = state.m2(i);
-    const bool writes = Tile::fold_rows(mine, [](FoldedMoments& a, const FoldedMoments& b) {
-      const float total = a.n[0] + b.n[0];
-      if (b.n[0] == 0) return;
-      const float share = b.n[0] / total;
-#pragma unroll
-      for (int i = 0; i < kLanes; ++i) {
-        const float delta = b.mean.v[i] - a.mean.v[i];
-        a.mean.v[i] += delta * share;
-        a.m2.v[i] += b.m2.v[i] + delta * delta * (a.n[0] * share);
-      }
-      a.n[0] = total;
-    });
+    for (int i = 0; i < kLanes; ++i) {
+      fields[0].v[i] = state.n;
+      if (state.n == 0) fields[1].v[i] = fields[2].v[i] = 0;
+    }
+    Tile::sum_rows(fields, shared);
     float* const part = parts.part + (i64(blockIdx.y) * parts.blocks + blockIdx.x) * parts.length;
-    if (writes) {
+    // The threads of the first row hold every column's shift.
+    if (Tile::first_row() == 0) {
 #pragma unroll
       for (int i = 0; i < kLanes; ++i) {
         const int c = Tile::group() * kLanes + i;
-        part[c] = mine.n[0];
-        part[Tile::kColumns + c] = mine.mean.v[i];
-        part[2 * Tile::kColumns + c] = mine.m2.v[i];
+        const float count = shared[c], sum = shared[kN + c], squares = shared[2 * kN + c];
+        part[c] = count;
+        part[kN + c] = count == 0 ? 0.0f : state.shift.v[i] + sum / count;
+        part[2 * kN + c] = count == 0 ? 0.0f : fmaxf(squares - sum * (sum / count), 0.0f);
       }
     }
     const float* total;
-    if (!combine_parts<MomentParts>(parts, blockIdx.y, int(blockIdx.x), &total)) return;
-    finish_moments(out, total, Tile::kColumns, n0, n - n0 < Tile::kColumns ? n - n0 : i64(Tile::kColumns));
+    if (!combine_parts<MomentParts>(parts, blockIdx.y, int(blockIdx.x), kN, &total)) return;
+    finish_moments(out, total, kN, n0, n - n0 < kN ? n - n0 : i64(kN));
   }
   static constexpr int kFields = MomentParts::kFields;
 };
 
 // Sums of dz and of dz * (x - mean) of eight channels.
 struct SlopeSums {
-  Floats<kLanes> sum, with_d;
-  bool used = false;
+  Floats<kLanes> sum = {}, with_d = {};
 };
 // Over all threads and blocks; then(total), total [2][columns], is called by the threads of the last block.
 template <class Tile, class Then>
 __device__ void fold_sums(const SlopeSums& state, const Parts& parts, Then&& then) {
-  struct Pair {
-    Floats<kLanes> sum, with_d;
-  } mine = {zeros(), zeros()};
-  if (state.used) mine = {state.sum, state.with_d};
-  const bool writes = Tile::fold_rows(mine, [](Pair& a, const Pair& b) {
-#pragma unroll
-    for (int i = 0; i < kLanes; ++i) a.sum.v[i] += b.sum.v[i], a.with_d.v[i] += b.with_d.v[i];
-  });
+  float* const shared = dynamic_shared<float>();
+  Floats<kLanes> fields[2] = {state.sum, state.with_d};
+  Tile::sum_rows(fields, shared);
   float* const part = parts.part + (i64(blockIdx.y) * parts.blocks + blockIdx.x) * parts.length;
-  if (writes) {
-#pragma unroll
-    for (int i = 0; i < kLanes; ++i) {
-      const int c = Tile::group() * kLanes + i;
-      part[c] = mine.sum.v[i];
-      part[Tile::kColumns + c] = mine.with_d.v[i];
-    }
-  }
+  for (int i = int(threadIdx.x); i < 2 * Tile::kColumns; i += int(blockDim.x)) part[i] = shared[i];
   const float* total;
-  if (combine_parts<AddParts>(parts, blockIdx.y, int(blockIdx.x), &total)) then(total);
+  if (combine_parts<AddParts>(parts, blockIdx.y, int(blockIdx.x), 2 * Tile::kColumns, &total)) then(total);
 }
 
 // The gradient behind the activation of `in`: dz = v * act', with the sums of dz and dz * (x - mean).
@@ -129,6 +113,7 @@ template <class T>
 struct SlopeEpilogue {
   using State = SlopeSums;
   using Column = NormedChannels;
+  using Raw = Eight<T>;
   NormedT<T> in;
   T* dz;
   i64 channels, rows;
@@ -136,19 +121,26 @@ struct SlopeEpilogue {
   bool wide;
 
   __device__ Column column(i64 c, int count) const { return channels_of(in, c, count); }
-  __device__ __forceinline__ void apply(State& state, const Column& p, i64 row, i64 c, int count,
-                                        Floats<kLanes> v) const {
-    const i64 at = row * channels + c;
-    const Floats<kLanes> x = load_some(in.x + at, wide, count);
-    if (!state.used) state = {zeros(), zeros(), true};
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
+    return cuda::fetch(in.x + row * channels + c, wide, count);
+  }
+  __device__ __forceinline__ void begin(State&, const Floats<kLanes>&) const {}
+  __device__ __forceinline__ void apply(State& state, const Column& p, const Raw& raw, i64 row, i64 c,
+                                        int count, Floats<kLanes> v) const {
+    Floats<kLanes> d = values(raw), z;
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) {
-      const float d = x.v[i] - p.mean.v[i];
-      v.v[i] = float(T(v.v[i] * act_slope(in.act, d * p.scale.v[i] + p.beta.v[i])));
-      state.sum.v[i] += v.v[i];
-      state.with_d.v[i] = fmaf(v.v[i], d, state.with_d.v[i]);
+      d.v[i] -= p.mean.v[i];
+      z.v[i] = d.v[i] * p.scale.v[i] + p.beta.v[i];
     }
-    if (dz) store_some(dz + at, v, wide, count);
+    times_slope(in.act, z, v);
+#pragma unroll
+    for (int i = 0; i < kLanes; ++i) {
+      v.v[i] = float(T(v.v[i]));
+      state.sum.v[i] += v.v[i];
+      state.with_d.v[i] = fmaf(v.v[i], d.v[i], state.with_d.v[i]);
+    }
+    if (dz) store_some(dz + row * channels + c, v, wide, count);
   }
   template <class Tile>
   __device__ void finish(State& state, const Parts& parts, i64 n0, i64 n) const {
@@ -163,12 +155,6 @@ struct SlopeEpilogue {
 inline void require_tickets(const char* op, i64 series, const Parts& p) {
   if (series * (p.groups + 1) > Gpu::kTickets)
     throw Error(std::string("cuda: ") + op + ": more columns than there are counters for");
-}
-
-// Blocks of rows that keep the card busy: about two waves of them.
-inline int row_blocks(const Gpu& gpu, i64 tiles, i64 columns) {
-  const i64 wanted = ceil_div(i64(gpu.properties().multiprocessors) * 2, columns);
-  return int(tiles < wanted ? tiles : wanted);
 }
 
 }  // namespace offramp::kernels::cuda

@@ -16,12 +16,21 @@ struct FormedValues {
   i64 channels;
   bool wide;
 
+  struct Raw {
+    Eight<T> x, g;
+  };
   __device__ Column column(i64 c, int count) const { return channels_of(in, c, count); }
-  __device__ __forceinline__ Floats<kLanes> value(const Column& p, i64 row, i64 c, int count) const {
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
     const i64 at = row * channels + c;
-    Floats<kLanes> v = formed(in, p, load_some(in.x + at, wide, count));
+    Raw raw;
+    raw.x = cuda::fetch(in.x + at, wide, count);
+    if (g) raw.g = cuda::fetch(g + at, wide, count);
+    return raw;
+  }
+  __device__ __forceinline__ Floats<kLanes> value(const Column& p, const Raw& raw) const {
+    Floats<kLanes> v = formed(in, p, values(raw.x));
     if (g) {
-      const Floats<kLanes> factor = load_some(g + at, wide, count);
+      const Floats<kLanes> factor = values(raw.g);
 #pragma unroll
       for (int i = 0; i < kLanes; ++i) v.v[i] *= factor.v[i];
     }
@@ -61,21 +70,35 @@ struct SlopePass {
   bool wide;
   static constexpr int kFields = SlopeEpilogue<T>::kFields;
 
+  struct Raw {
+    typename SlopeEpilogue<T>::Raw x;
+    Eight<T> g, gate, shift;
+  };
   __device__ Column column(i64 c, int count) const { return slope.column(c, count); }
-  __device__ __forceinline__ void apply(State& state, const Column& p, i64 row, i64 c, int count) const {
-    Floats<kLanes> v = load_some(g + row * slope.channels + c, wide, count);
+  __device__ void begin(State&, i64, i64, int) const {}
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
+    Raw raw;
+    raw.x = slope.fetch(row, c, count);
+    raw.g = cuda::fetch(g + row * slope.channels + c, wide, count);
     const i64 of_sample = i64(u32(row) / u32(hw)) * slope.channels + c;
+    if (slope.in.gate) raw.gate = cuda::fetch(slope.in.gate + of_sample, wide, count);
+    if (shift) raw.shift = cuda::fetch(shift + of_sample, wide, count);
+    return raw;
+  }
+  __device__ __forceinline__ void apply(State& state, const Column& p, const Raw& raw, i64 row, i64 c,
+                                        int count) const {
+    Floats<kLanes> v = values(raw.g);
     if (slope.in.gate) {
-      const Floats<kLanes> factor = load_some(slope.in.gate + of_sample, wide, count);
+      const Floats<kLanes> factor = values(raw.gate);
 #pragma unroll
       for (int i = 0; i < kLanes; ++i) v.v[i] *= factor.v[i];
     }
     if (shift) {
-      const Floats<kLanes> more = load_some(shift + of_sample, wide, count);
+      const Floats<kLanes> more = values(raw.shift);
 #pragma unroll
       for (int i = 0; i < kLanes; ++i) v.v[i] = fmaf(shift_factor, more.v[i], v.v[i]);
     }
-    slope.apply(state, p, row, c, count, v);
+    slope.apply(state, p, raw.x, row, c, count, v);
   }
   template <class Tile>
   __device__ void finish(State& state, const Parts& parts, i64 c0, i64 channels) const {
@@ -108,16 +131,26 @@ struct AddPass : NoSums {
   i64 channels;
   bool wide;
 
+  struct Raw {
+    Eight<T> x, residual;
+  };
   __device__ Column column(i64 c, int count) const { return channels_of(in, c, count); }
-  __device__ __forceinline__ void apply(State&, const Column& p, i64 row, i64 c, int count) const {
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
     const i64 at = row * channels + c;
-    Floats<kLanes> v = formed(in, p, load_some(in.x + at, wide, count));
+    Raw raw;
+    raw.x = cuda::fetch(in.x + at, wide, count);
+    if (residual) raw.residual = cuda::fetch(residual + at, wide, count);
+    return raw;
+  }
+  __device__ __forceinline__ void apply(State&, const Column& p, const Raw& raw, i64 row, i64 c,
+                                        int count) const {
+    Floats<kLanes> v = formed(in, p, values(raw.x));
     if (residual) {
-      const Floats<kLanes> r = load_some(residual + at, wide, count);
+      const Floats<kLanes> r = values(raw.residual);
 #pragma unroll
       for (int i = 0; i < kLanes; ++i) v.v[i] += r.v[i];
     }
-    store_some(y + at, v, wide, count);
+    store_some(y + row * channels + c, v, wide, count);
   }
 };
 

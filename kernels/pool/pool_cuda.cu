@@ -52,12 +52,10 @@ __device__ __forceinline__ Window window_at(const PoolDims& d, const T* x, i64 n
 }
 
 template <class T>
-struct ForwardPass : NoSums {
-  using Column = NoColumn;
+struct ForwardPass : Gathers {
   PoolCallT<T> call;
   bool wide;
-  __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State&, const Column&, i64 row, i64 c, int count) const {
+  __device__ __forceinline__ void apply(State&, const Column&, const Raw&, i64 row, i64 c, int count) const {
     const PoolDims& d = call.dims;
     const Pixel p = pixel_of(row, call.out_h, call.out_w);
     Window w = window_at(d, call.x, p.n, p.y * int(d.stride) - int(d.pad), p.x * int(d.stride) - int(d.pad),
@@ -71,12 +69,10 @@ struct ForwardPass : NoSums {
 };
 
 template <class T>
-struct GradPass : NoSums {
-  using Column = NoColumn;
+struct GradPass : Gathers {
   PoolGradCallT<T> call;
   bool wide;
-  __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State&, const Column&, i64 row, i64 c, int count) const {
+  __device__ __forceinline__ void apply(State&, const Column&, const Raw&, i64 row, i64 c, int count) const {
     const PoolDims& d = call.dims;
     const Pixel p = pixel_of(row, d.h, d.w);
     Floats<kLanes> sum = zeros();
@@ -106,25 +102,32 @@ struct GradPass : NoSums {
 
 template <class T>
 struct Values {
-  using Column = NoColumn;
+  using Column = Nothing;
   const T* x;
   i64 channels;
   bool wide;
   __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ Floats<kLanes> value(const Column&, i64 row, i64 c, int count) const {
-    return load_some(x + row * channels + c, wide, count);
+  using Raw = Eight<T>;
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
+    return cuda::fetch(x + row * channels + c, wide, count);
   }
+  __device__ __forceinline__ Floats<kLanes> value(const Column&, const Raw& raw) const { return values(raw); }
 };
 
 template <class T>
 struct SpreadPass : NoSums {
-  using Column = NoColumn;
+  using Column = Nothing;
   GlobalAvgPoolGradCallT<T> call;
   bool wide;
   __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State&, const Column&, i64 row, i64 c, int count) const {
+  using Raw = Eight<T>;
+  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
+    return cuda::fetch(call.gy + i64(u32(row) / u32(call.dims.hw)) * call.dims.c + c, wide, count);
+  }
+  __device__ __forceinline__ void apply(State&, const Column&, const Raw& raw, i64 row, i64 c,
+                                        int count) const {
     const GlobalPoolDims& d = call.dims;
-    Floats<kLanes> g = load_some(call.gy + i64(u32(row) / u32(d.hw)) * d.c + c, wide, count);
+    Floats<kLanes> g = values(raw);
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) g.v[i] /= float(d.hw);
     store_some(call.gx + row * d.c + c, g, wide, count);

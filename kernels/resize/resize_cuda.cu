@@ -9,12 +9,10 @@ namespace cuda {
 namespace {
 
 template <class T>
-struct ForwardPass : NoSums {
-  using Column = NoColumn;
+struct ForwardPass : Gathers {
   ResizeCallT<T> call;
   bool wide;
-  __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State&, const Column&, i64 row, i64 c, int count) const {
+  __device__ __forceinline__ void apply(State&, const Column&, const Raw&, i64 row, i64 c, int count) const {
     const ResizeDims& d = call.dims;
     const u32 area = u32(d.out_h * d.out_w), n = u32(row) / area, in_map = u32(row) - n * area;
     const ResizeTaps ys = resize_taps_at(d.kind, d.h, d.out_h, in_map / u32(d.out_w));
@@ -55,12 +53,10 @@ __device__ __forceinline__ float weight_on(ResizeKind kind, i64 in, i64 out, i64
 }
 
 template <class T>
-struct GradPass : NoSums {
-  using Column = NoColumn;
+struct GradPass : Gathers {
   ResizeGradCallT<T> call;
   bool wide;
-  __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ void apply(State&, const Column&, i64 row, i64 c, int count) const {
+  __device__ __forceinline__ void apply(State&, const Column&, const Raw&, i64 row, i64 c, int count) const {
     const ResizeDims& d = call.dims;
     const u32 area = u32(d.h * d.w), n = u32(row) / area, in_map = u32(row) - n * area;
     const i64 y = in_map / u32(d.w), x = in_map % u32(d.w);

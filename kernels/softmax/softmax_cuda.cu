@@ -48,7 +48,7 @@ __global__ void mean_loss(Row row, i64 rows, Parts parts, float* loss) {
   if (!loss) return;
   if (threadIdx.x == 0) parts.part[i64(blockIdx.x) * parts.length] = sum;
   const float* total;
-  if (combine_parts<AddParts>(parts, 0, int(blockIdx.x), &total) && threadIdx.x == 0)
+  if (combine_parts<AddParts>(parts, 0, int(blockIdx.x), 1, &total) && threadIdx.x == 0)
     *loss = *total / float(rows);
 }
 
