@@ -136,6 +136,7 @@ void copy_with_card(Gpu& gpu, Tensor& to, const Tensor& from) {
     if (to.device() == from.device() && !plain)
       return cuda::strided_copy(gpu, card_walk(to.shape(), to.strides(), from.strides()), out, in);
     if (!plain) refuse("a copy between host and card wants contiguous tensors, got " + to.shape().str());
+    gpu.join();
     cuda::copy(gpu.stream(), out, in, to.count() * i64(sizeof(T)));
     // The host's side may be written, or is to be read, at once.
     if (to.device() != from.device()) gpu.synchronize();

@@ -169,6 +169,7 @@ void gradient(Exec& exec, const Conv2dGradCallT<T>& call) {
   with_math<T>(exec, [&](auto math) {
     using Math = decltype(math);
     if (call.gw) {
+      const Aside aside(gpu, call.gx != call.gy);
       if (is_plain(d))
         launch_split<SplitTile<Math>>(gpu, row, gy, rows_side(call.x, rows, d.c_in, d.c_in), call.gw, d.c_out,
                                       d.c_in, rows);

@@ -49,7 +49,13 @@ std::byte* MemoryPool::take(i64 bytes) {
   return data;
 }
 
+void MemoryPool::let_go() noexcept {
+  holds_ = false;
+  for (const auto& [data, bytes] : std::exchange(held_, {})) give(data, bytes);
+}
+
 void MemoryPool::give(std::byte* data, i64 bytes) noexcept {
+  if (holds_) return held_.emplace_back(data, bytes), void();
   cache_.give(data, fenced() ? bytes : aligned(BlockCache::rounded(bytes)));
 }
 
@@ -64,44 +70,87 @@ Gpu& Gpu::instance() {
 Gpu::Gpu() {
   if (!present()) throw Error("cuda: no card, or no driver for it, on this machine");
   properties_ = cuda::properties();
-  stream_ = create_stream();
   pool_ = std::make_shared<MemoryPool>();
-  tickets_ = reinterpret_cast<u32*>(pool_->take(kTickets * i64(sizeof(u32))));
-  fill_bytes(stream_, tickets_, 0, kTickets * i64(sizeof(u32)));
+  open(lanes_[0]);
+}
+
+void Gpu::open(Lane& lane) {
+  constexpr i64 kBytes = kTickets * i64(sizeof(u32));
+  lane.stream = create_stream();
+  lane.event = create_event(false);
+  lane.tickets = reinterpret_cast<u32*>(allocate(kBytes));
+  if (!lane.tickets) throw Error("cuda: no memory on the card for counters");
+  fill_bytes(lane.stream, lane.tickets, 0, kBytes);
+  cuda::synchronize(lane.stream);
 }
 
 float* Gpu::scratch(i64 floats) {
+  Lane& lane = lanes_[at_];
   const i64 bytes = floats * i64(sizeof(float));
-  if (bytes > scratch_bytes_) {
-    if (scratch_) outgrown_.push_back(scratch_);
-    scratch_bytes_ = std::max(bytes, 2 * scratch_bytes_);
-    scratch_ = allocate(scratch_bytes_);
-    if (!scratch_)
+  if (bytes > lane.scratch_bytes) {
+    if (lane.scratch) outgrown_.push_back(lane.scratch);
+    lane.scratch_bytes = std::max(bytes, 2 * lane.scratch_bytes);
+    lane.scratch = allocate(lane.scratch_bytes);
+    if (!lane.scratch)
       throw Error("cuda: no memory on the card for " + std::to_string(bytes) + " bytes of scratch");
   }
-  return reinterpret_cast<float*>(scratch_);
+  return reinterpret_cast<float*>(lane.scratch);
 }
 
-Graph::Graph(Gpu& gpu, const std::function<void()>& body) : gpu_(gpu), pool_(std::make_shared<MemoryPool>(/*keeps=*/true)) {
+void Gpu::join() {
+  for (int side = 1; side <= kSides; ++side) {
+    Lane& lane = lanes_[side];
+    if (!std::exchange(lane.busy, false)) continue;
+    record(lane.event, lane.stream);
+    wait(lanes_[0].stream, lane.event);
+  }
+  pool_->let_go();
+}
+
+Aside::Aside(Gpu& gpu, bool allowed) : gpu_(gpu), active_(allowed && gpu.capturing_ && gpu.at_ == 0) {
+  if (!active_) return;
+  gpu_.last_side_ = gpu_.last_side_ % Gpu::kSides + 1;
+  Gpu::Lane& lane = gpu_.lanes_[gpu_.last_side_];
+  record(gpu_.lanes_[0].event, gpu_.lanes_[0].stream);
+  wait(lane.stream, gpu_.lanes_[0].event);
+  lane.busy = true;
+  gpu_.pool_->hold();
+  gpu_.at_ = gpu_.last_side_;
+}
+
+Aside::~Aside() {
+  if (active_) gpu_.at_ = 0;
+}
+
+Graph::Graph(Gpu& gpu, const std::function<void()>& body)
+    : gpu_(gpu), pool_(std::make_shared<MemoryPool>(/*keeps=*/true)) {
+  // Before the capture: opening a lane waits for it.
+  for (Gpu::Lane& lane : gpu_.lanes_)
+    if (!lane.stream) gpu_.open(lane);
   std::swap(gpu_.pool_, pool_);
-  begin_capture(gpu_.stream_);
+  begin_capture(gpu_.stream());
+  gpu_.capturing_ = true;
+  const auto end = [&] {
+    gpu_.join();
+    gpu_.capturing_ = false;
+    std::swap(gpu_.pool_, pool_);
+    return end_capture(gpu_.stream());
+  };
   try {
     body();
   } catch (...) {
-    std::swap(gpu_.pool_, pool_);
     try {
-      destroy_graph(end_capture(gpu_.stream_));
+      destroy_graph(end());
     } catch (const Error&) {
     }
     throw;
   }
-  std::swap(gpu_.pool_, pool_);
-  exec_ = end_capture(gpu_.stream_);
+  exec_ = end();
 }
 
 Graph::~Graph() { destroy_graph(exec_); }
 
-void Graph::launch() { launch_graph(exec_, gpu_.stream_); }
+void Graph::launch() { launch_graph(exec_, gpu_.stream()); }
 
 }  // namespace offramp::cuda
 #endif

@@ -1,9 +1,12 @@
 // The card, as kernels and tensors use it: one stream, on which everything runs in the order of the calls,
 // memory from a cache of freed blocks, scratch. A block that is freed may be given out again at once, because
-// whoever gets it comes later on the stream.
+// whoever gets it comes later on the stream. In a graph, work that nobody waits for soon (gradients of
+// weights) may go aside, to streams of its own.
 #pragma once
+#include <array>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "kernels/block_cache.h"
@@ -22,6 +25,10 @@ class MemoryPool {
   std::byte* take(i64 bytes);  // throws Error when memory is short
   void give(std::byte* data, i64 bytes) noexcept;
 
+  // Between the two, freed blocks are not given out again: somebody on another stream may still read them.
+  void hold() { holds_ = true; }
+  void let_go() noexcept;
+
   // keeps: freed blocks stay with the pool even where memory is fenced (a graph's launches go on using them).
   explicit MemoryPool(bool keeps = !fenced());
   ~MemoryPool();
@@ -33,6 +40,8 @@ class MemoryPool {
   std::byte* from_card(i64 bytes);
   void to_card(std::byte* data, i64 bytes) noexcept;
 
+  std::vector<std::pair<std::byte*, i64>> held_;
+  bool holds_ = false;
   std::vector<std::byte*> slabs_;
   std::byte* next_ = nullptr;
   i64 left_ = 0;
@@ -59,29 +68,58 @@ class Gpu {
   static Gpu& instance();
 
   const Properties& properties() const { return properties_; }
-  Stream stream() const { return stream_; }
+  Stream stream() const { return lanes_[at_].stream; }
   const std::shared_ptr<MemoryPool>& pool() const { return pool_; }
-  void synchronize() { cuda::synchronize(stream_); }
+  void synchronize() { cuda::synchronize(stream()); }
 
   // Contents undefined, 256-byte aligned, until the next call.
   float* scratch(i64 floats);
   // kTickets counters that are zero between launches: the last block of a kernel, found by counting, sets its
   // counter back to zero.
   static constexpr i64 kTickets = 4096;
-  u32* tickets() const { return tickets_; }
+  u32* tickets() const { return lanes_[at_].tickets; }
+
+  // What went aside is waited for by all later work: called by whoever reads a gradient of weights.
+  void join();
 
   LaunchTimes* times = nullptr;  // eager launches are noted there
 
  private:
+  // A stream with what launches on it may not share with those on others.
+  struct Lane {
+    Stream stream = nullptr;
+    u32* tickets = nullptr;
+    std::byte* scratch = nullptr;
+    i64 scratch_bytes = 0;
+    Event event = nullptr;
+    bool busy = false;  // aside: not joined yet
+  };
+  static constexpr int kSides = 4;
+
   Gpu();
+  void open(Lane& lane);
   Properties properties_;
-  Stream stream_;
+  std::array<Lane, 1 + kSides> lanes_;
+  int at_ = 0, last_side_ = 0;
+  bool capturing_ = false;
   std::shared_ptr<MemoryPool> pool_;
-  u32* tickets_ = nullptr;
-  std::byte* scratch_ = nullptr;
-  i64 scratch_bytes_ = 0;
   std::vector<std::byte*> outgrown_;  // graphs may still point there
   friend class Graph;
+  friend class Aside;
+};
+
+// While it lives, launches go to a side stream if a graph is being captured; otherwise nothing changes. They
+// must read only what is not written again, and be read by nobody, before the next Gpu::join().
+class Aside {
+ public:
+  explicit Aside(Gpu& gpu, bool allowed = true);
+  ~Aside();
+  Aside(const Aside&) = delete;
+  Aside& operator=(const Aside&) = delete;
+
+ private:
+  Gpu& gpu_;
+  bool active_;
 };
 
 // A sequence of launches, captured once and replayed. Memory that `body` takes comes from a pool of the

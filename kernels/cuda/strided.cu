@@ -87,24 +87,28 @@ struct SumPass {
 
 template <class To, class From>
 void strided_copy(Gpu& gpu, const Strided& walk, To* to, const From* from) {
+  gpu.join();
   const i64 count = walk.count();
   launch(gpu, {.op = "copy/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock},
          copy_kernel<To, From>, walk, count, to, from);
 }
 template <class T>
 void strided_add(Gpu& gpu, const Strided& walk, T* to, const T* from) {
+  gpu.join();
   const i64 count = walk.count();
   launch(gpu, {.op = "add/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, add_kernel<T>,
          walk, count, to, from);
 }
 template <class T>
 void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value) {
+  gpu.join();
   const i64 count = walk.count();
   launch(gpu, {.op = "fill/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, fill_kernel<T>,
          walk, count, to, value);
 }
 template <class T>
 void column_sum(Gpu& gpu, i64 rows, i64 c, const T* x, float* out) {
+  const Aside aside(gpu);
   kernels::cuda::pass_over_rows(gpu, "column_sum/any/cuda",
                                 SumPass<T>{x, c, out, kernels::cuda::wide_rows(x, c)}, rows, c);
 }

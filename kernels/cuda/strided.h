@@ -27,7 +27,7 @@ void strided_add(Gpu& gpu, const Strided& walk, T* to, const T* from);
 // to = value, by the steps of `to`.
 template <class T>
 void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value);
-// out [c] = sum over the rows of x [rows][c]
+// out [c] = sum over the rows of x [rows][c]: the gradient of a bias, so it goes aside.
 template <class T>
 void column_sum(Gpu& gpu, i64 rows, i64 c, const T* x, float* out);
 

@@ -32,7 +32,10 @@ void gradient(Exec& exec, const NormedDepthwiseGradCallT<T>& call) {
   require_tile(kRow, d);
   if (!note(exec, kRow, normed_depthwise_grad_cost(d))) return;
   Gpu& gpu = *exec.gpu();
-  weight_grad_by_tiles<T>(gpu, kRow, d, call.out_h, call.out_w, call.in, call.gy, call.gw);
+  {
+    const Aside aside(gpu, call.gx != call.gy.dz);
+    weight_grad_by_tiles<T>(gpu, kRow, d, call.out_h, call.out_w, call.in, call.gy, call.gw);
+  }
   if (!call.gx) return;
   if (call.in.mean)
     input_grad_by_tiles<T>(gpu, kRow, d, call.out_h, call.out_w, call.gy, call.w,

@@ -46,8 +46,10 @@ void gradient(Exec& exec, const NormedPointwiseGradCallT<T>& call) {
     using Math = decltype(math);
     const auto gy = side_of(call.gy, d);
     // gw first: gx may lie where dz does.
-    if (call.gw)
+    if (call.gw) {
+      const Aside aside(gpu, call.gx != call.gy.dz);
       launch_split<SplitTile<Math>>(gpu, kRow, gy, side_of(call.in, d), call.gw, d.c_out, d.c_in, d.rows);
+    }
     if (!call.gx) return;
     const auto w = rows_side(call.w, d.c_out, d.c_in, call.w_row);
     if (call.in.mean && !call.in.gate)

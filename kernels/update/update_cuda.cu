@@ -124,6 +124,7 @@ void clear_sums(Gpu& gpu, StepState* state) {
 void clip_all(Gpu& gpu, std::span<const UpdateEntry> all, float max_norm, const float* loss,
               StepState* state) {
   const i64 blocks = for_parts(all, [](const List&, i64) {});
+  gpu.join();  // gradients of weights may have gone aside
   float* const sums = gpu.scratch(blocks + 1);
   for_parts(all, [&](const List& list, i64 before) {
     launch(gpu, {.op = "update/squares/cuda", .grid = list.first_block[list.entries], .block = kBlock},
@@ -135,6 +136,7 @@ void clip_all(Gpu& gpu, std::span<const UpdateEntry> all, float max_norm, const 
 
 void sgd_all(Gpu& gpu, std::span<const UpdateEntry> all, float momentum, bool nesterov,
              const StepState* state) {
+  gpu.join();
   for_parts(all, [&](const List& list, i64) {
     launch(gpu, {.op = "update/sgd/cuda", .grid = list.first_block[list.entries], .block = kBlock}, sgd, list,
            momentum, nesterov, state);

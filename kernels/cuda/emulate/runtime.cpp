@@ -36,9 +36,15 @@ Blocks& blocks() {
   return b;
 }
 
+// A stream that waits for a capturing one captures too. Its work runs when the stream where the capture began
+// waits for it: as late as it may, so that whoever counts on its result without waiting is found out.
 struct StreamState {
-  bool capturing = false;
+  bool capturing = false, began_it = false;
   std::vector<Work> captured;
+};
+struct EventState {
+  std::chrono::steady_clock::time_point time;
+  StreamState* of = nullptr;
 };
 StreamState& state(Stream s) { return *reinterpret_cast<StreamState*>(s); }
 
@@ -136,24 +142,34 @@ void fill_bytes(Stream stream, void* to, int value, i64 bytes) {
 void synchronize(Stream stream) {
   if (state(stream).capturing) throw Error("cuda: a wait for the device inside a capture");
 }
-void wait(Stream, Event) {}
+void wait(Stream stream, Event event) {
+  StreamState &later = state(stream), *const first = reinterpret_cast<EventState*>(event)->of;
+  if (!first || !first->capturing || first == &later) return;
+  if (!later.began_it) {
+    later.capturing = true;
+    return;
+  }
+  first->capturing = false;
+  for (Work& work : std::exchange(first->captured, {})) later.captured.push_back(std::move(work));
+}
 
-using Time = std::chrono::steady_clock::time_point;
-Event create_event(bool) { return reinterpret_cast<Event>(new Time); }
-void destroy_event(Event event) noexcept { delete reinterpret_cast<Time*>(event); }
-void record(Event event, Stream) { *reinterpret_cast<Time*>(event) = std::chrono::steady_clock::now(); }
+Event create_event(bool) { return reinterpret_cast<Event>(new EventState); }
+void destroy_event(Event event) noexcept { delete reinterpret_cast<EventState*>(event); }
+void record(Event event, Stream stream) {
+  *reinterpret_cast<EventState*>(event) = {std::chrono::steady_clock::now(), &state(stream)};
+}
 float milliseconds(Event begin, Event end) {
-  return std::chrono::duration<float, std::milli>(*reinterpret_cast<Time*>(end) -
-                                                  *reinterpret_cast<Time*>(begin))
+  return std::chrono::duration<float, std::milli>(reinterpret_cast<EventState*>(end)->time -
+                                                  reinterpret_cast<EventState*>(begin)->time)
       .count();
 }
 
 void begin_capture(Stream stream) {
   if (state(stream).capturing) throw Error("cuda: a capture inside a capture");
-  state(stream).capturing = true;
+  state(stream).capturing = state(stream).began_it = true;
 }
 GraphExec end_capture(Stream stream) {
-  state(stream).capturing = false;
+  state(stream).capturing = state(stream).began_it = false;
   return reinterpret_cast<GraphExec>(new std::vector<Work>(std::exchange(state(stream).captured, {})));
 }
 void launch_graph(GraphExec graph, Stream) {
