@@ -1,7 +1,6 @@
 #include "autograd/ops/mbconv.h"
 
 #include "autograd/ops/common.h"
-#include "kernels/act/act.h"
 #include "kernels/normed/normed.h"
 
 namespace offramp::ops {
@@ -185,32 +184,24 @@ Block require_block(const Tensor& x, const MBConvParameters& p, const MBConvOpti
 }
 
 template <class T>
-void convolve(Exec& exec, const Block& b, const Tensor& x, const Tensor& w, const Tensor& bias, Act act,
-              Tensor& y) {
-  normed_pointwise(exec,
-                   NormedPointwiseCallT<T>{.dims = {.rows = b.n, .c_in = w.extent(3), .c_out = w.extent(0)},
-                                           .in = {.x = x.data<T>()},
-                                           .w = w.data<float>(),
-                                           .w_row = w.strides()[0],
-                                           .y = y.data<T>(),
-                                           .bias = bias.data<float>(),
-                                           .act = act});
-}
-
-template <class T>
 void run_gate(Exec& exec, Block& b) {
   Gate& g = b.gate;
   const auto room = [&](i64 c) { return Tensor::empty({b.n, 1, 1, c}, b.x.dtype(), b.x.device()); };
-  g.mean = room(b.mid), g.hidden = room(g.reduce.extent(0)), g.raw = room(b.mid), g.value = room(b.mid);
-  normed_mean(exec, NormedMeanCallT<T>{.dims = b.project_dims(),
-                                       .in = b.depthwise.template read<T>(b.options.act),
-                                       .y = g.mean.data<T>()});
-  convolve<T>(exec, b, g.mean, g.reduce, g.reduce_bias, Act::relu, g.hidden);
-  convolve<T>(exec, b, g.hidden, g.gate, g.gate_bias, Act::none, g.raw);
-  const Tensor& raw = g.raw;
-  activate(exec, ActCallT<T>{.dims = {.count = raw.count(), .act = Act::hard_sigmoid},
-                             .x = raw.data<T>(),
-                             .y = g.value.data<T>()});
+  const i64 reduced = g.reduce.extent(0);
+  g.mean = room(b.mid), g.hidden = room(reduced), g.raw = room(b.mid), g.value = room(b.mid);
+  normed_squeeze(exec, NormedSqueezeCallT<T>{.dims = b.project_dims(),
+                                             .reduced = reduced,
+                                             .in = b.depthwise.template read<T>(b.options.act),
+                                             .reduce = std::as_const(g.reduce).data<float>(),
+                                             .reduce_bias = std::as_const(g.reduce_bias).data<float>(),
+                                             .gate = std::as_const(g.gate).data<float>(),
+                                             .gate_bias = std::as_const(g.gate_bias).data<float>(),
+                                             .reduce_row = g.reduce.strides()[0],
+                                             .gate_row = g.gate.strides()[0],
+                                             .mean = g.mean.data<T>(),
+                                             .hidden = g.hidden.data<T>(),
+                                             .raw = g.raw.data<T>(),
+                                             .value = g.value.data<T>()});
 }
 
 template <class T>
@@ -256,36 +247,37 @@ void gate_gradient(Backward& back, const Block& b, Tensor& g, const NormGradOut&
   Exec& exec = back.exec();
   const Gate& gate = b.gate;
   const auto like = [](const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), t.device()); };
-  const NormedT<T> in = b.depthwise.template read<T>(b.options.act);
-  Tensor value = like(gate.value), hidden = like(gate.hidden), mean = like(gate.mean);
+  Tensor raw = like(gate.raw), hidden = like(gate.hidden), mean = like(gate.mean);
   Tensor gate_w = like(gate.gate), reduce_w = like(gate.reduce);
-  normed_gate_grad(
-      exec, NormedGateGradCallT<T>{
-                .dims = b.project_dims(), .in = in, .g = std::as_const(g).data<T>(), .y = value.data<T>()});
-  const auto through = [&](Act act, const Tensor& x, Tensor& grad) {
-    activate_grad(exec, ActGradCallT<T>{.dims = {.count = x.count(), .act = act},
-                                        .x = x.data<T>(),
-                                        .gy = std::as_const(grad).data<T>(),
-                                        .gx = grad.data<T>()});
-  };
-  const auto convolution = [&](const Tensor& x, const Tensor& w, const Tensor& gy, Tensor& gx, Tensor& gw) {
+  normed_squeeze_grad(exec, NormedSqueezeGradCallT<T>{.dims = b.project_dims(),
+                                                      .reduced = gate.reduce.extent(0),
+                                                      .in = b.depthwise.template read<T>(b.options.act),
+                                                      .g = std::as_const(g).data<T>(),
+                                                      .reduce = gate.reduce.data<float>(),
+                                                      .gate = gate.gate.data<float>(),
+                                                      .reduce_row = gate.reduce.strides()[0],
+                                                      .gate_row = gate.gate.strides()[0],
+                                                      .hidden = gate.hidden.data<T>(),
+                                                      .raw = gate.raw.data<T>(),
+                                                      .of_raw = raw.data<T>(),
+                                                      .of_hidden = hidden.data<T>(),
+                                                      .of_mean = mean.data<T>()});
+  const auto weight_gradient = [&](const Tensor& x, const Tensor& w, const Tensor& gy, Tensor& gw) {
     conv2d_grad(exec, Conv2dGradCallT<T>{.dims = b.gate_dims(w),
                                          .out_h = 1,
                                          .out_w = 1,
                                          .x = x.data<T>(),
                                          .w = view_of(w),
                                          .gy = gy.data<T>(),
-                                         .gx = gx.data<T>(),
+                                         .gx = nullptr,
                                          .gw = gw.data<float>()});
   };
-  through(Act::hard_sigmoid, gate.raw, value);
-  convolution(gate.hidden, gate.gate, value, hidden, gate_w);
-  through(Act::relu, gate.hidden, hidden);  // of the activated value: positive exactly where its input was
-  convolution(gate.mean, gate.reduce, hidden, mean, reduce_w);
+  weight_gradient(gate.hidden, gate.gate, raw, gate_w);
+  weight_gradient(gate.mean, gate.reduce, hidden, reduce_w);
   back.add(kReduce, std::move(reduce_w));
   back.add(kReduce + 1, column_sum(exec, hidden));
   back.add(kReduce + 2, std::move(gate_w));
-  back.add(kReduce + 3, column_sum(exec, value));
+  back.add(kReduce + 3, column_sum(exec, raw));
   normed_slope(exec, NormedSlopeCallT<T>{.dims = b.project_dims(),
                                          .in = b.depthwise.template read<T>(b.options.act, gate.value),
                                          .g = std::as_const(g).data<T>(),

@@ -18,8 +18,8 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call);
 void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call);
 void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call);
 void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call);
-void normed_mean(Exec& exec, const NormedMeanCall& call);
-void normed_gate_grad(Exec& exec, const NormedGateGradCall& call);
+void normed_squeeze(Exec& exec, const NormedSqueezeCall& call);
+void normed_squeeze_grad(Exec& exec, const NormedSqueezeGradCall& call);
 void normed_slope(Exec& exec, const NormedSlopeCall& call);
 void normed_add(Exec& exec, const NormedAddCall& call);
 // On the card. Bf16 lives nowhere else. There gx must not be gy.dz.
@@ -27,8 +27,8 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCallT<Bf16>& call);
 void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCallT<Bf16>& call);
 void normed_depthwise(Exec& exec, const NormedDepthwiseCallT<Bf16>& call);
 void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCallT<Bf16>& call);
-void normed_mean(Exec& exec, const NormedMeanCallT<Bf16>& call);
-void normed_gate_grad(Exec& exec, const NormedGateGradCallT<Bf16>& call);
+void normed_squeeze(Exec& exec, const NormedSqueezeCallT<Bf16>& call);
+void normed_squeeze_grad(Exec& exec, const NormedSqueezeGradCallT<Bf16>& call);
 void normed_slope(Exec& exec, const NormedSlopeCallT<Bf16>& call);
 void normed_add(Exec& exec, const NormedAddCallT<Bf16>& call);
 namespace cuda {
@@ -36,8 +36,8 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call);
 void normed_pointwise_grad(Exec& exec, const NormedPointwiseGradCall& call);
 void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call);
 void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call);
-void normed_mean(Exec& exec, const NormedMeanCall& call);
-void normed_gate_grad(Exec& exec, const NormedGateGradCall& call);
+void normed_squeeze(Exec& exec, const NormedSqueezeCall& call);
+void normed_squeeze_grad(Exec& exec, const NormedSqueezeGradCall& call);
 void normed_slope(Exec& exec, const NormedSlopeCall& call);
 void normed_add(Exec& exec, const NormedAddCall& call);
 }  // namespace cuda
@@ -79,6 +79,22 @@ constexpr Cost normed_depthwise_grad_cost(const DepthwiseDims& d) {
 constexpr Cost normed_pass_cost(const NormedDims& d, i64 ops, i64 reads, i64 writes) {
   const i64 count = d.rows * d.c_in;
   return {.other_ops = ops * count, .bytes_read = 4 * reads * count, .bytes_written = 4 * writes * count};
+}
+// Both products and the pass over the tensor; forward, and its gradient without those of the weights.
+constexpr Cost normed_squeeze_cost(const NormedDims& d, i64 reduced) {
+  const i64 n = d.rows / d.hw;
+  return normed_pass_cost(d, 5, 1, 0) + Cost{.macs = 2 * n * d.c_in * reduced,
+                                             .other_ops = n * (6 * d.c_in + 2 * reduced),
+                                             .bytes_read = 4 * (2 * d.c_in * reduced + d.c_in + reduced),
+                                             .bytes_written = 4 * n * (3 * d.c_in + reduced)};
+}
+constexpr Cost normed_squeeze_grad_cost(const NormedDims& d, i64 reduced) {
+  const i64 n = d.rows / d.hw;
+  return normed_pass_cost(d, 6, 2, 0) +
+         Cost{.macs = 2 * n * d.c_in * reduced,
+              .other_ops = n * (2 * d.c_in + reduced),
+              .bytes_read = 4 * (2 * d.c_in * reduced + n * (d.c_in + reduced)),
+              .bytes_written = 4 * n * (2 * d.c_in + reduced)};
 }
 
 }  // namespace offramp::kernels

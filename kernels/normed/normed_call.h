@@ -107,23 +107,33 @@ struct NormedDepthwiseGradCallT {
 };
 using NormedDepthwiseGradCall = NormedDepthwiseGradCallT<float>;
 
-// Per sample and channel. mean: y = mean over hw of `in` (its gate is not read). gate_grad: y = sum over hw
-// of g * `in`.
+// Squeeze-excite: mean = mean of `in` over a sample's hw rows (its gate is not read), hidden = relu(reduce
+// mean
+// + reduce_bias), raw = gate hidden + gate_bias, value = hard_sigmoid(raw).
 template <class T>
-struct NormedMeanCallT {
+struct NormedSqueezeCallT {
   NormedDims dims;  // c_in channels
+  i64 reduced;      // channels of hidden
   NormedT<T> in;
-  T* y;  // [rows / hw][c]
+  const ParamOf<T>*reduce, *reduce_bias, *gate, *gate_bias;  // [reduced][c], [reduced], [c][reduced], [c]
+  i64 reduce_row, gate_row;                                  // to the next row of a weight
+  T *mean, *hidden, *raw, *value;                            // [rows / hw][c], hidden [rows / hw][reduced]
 };
-using NormedMeanCall = NormedMeanCallT<float>;
+using NormedSqueezeCall = NormedSqueezeCallT<float>;
+// From g, the gradient of `in` * value, to the gradients of raw, of what relu made hidden of, and of mean.
+// Those of the weights are products of these with what was stored.
 template <class T>
-struct NormedGateGradCallT {
+struct NormedSqueezeGradCallT {
   NormedDims dims;
+  i64 reduced;
   NormedT<T> in;
-  const T* g;
-  T* y;
+  const T* g;  // [rows][c]
+  const ParamOf<T>*reduce, *gate;
+  i64 reduce_row, gate_row;
+  const T *hidden, *raw;
+  T *of_raw, *of_hidden, *of_mean;
 };
-using NormedGateGradCall = NormedGateGradCallT<float>;
+using NormedSqueezeGradCall = NormedSqueezeGradCallT<float>;
 
 // dz = (g * gate + shift_factor * shift) * act'; gate and shift [rows / hw][c], each may be null; dz null:
 // only the sums.

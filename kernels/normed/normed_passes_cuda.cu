@@ -1,4 +1,4 @@
-// Device rows of the passes between two normalisations: means, gate gradients, slopes, sums with a residual.
+// Device rows of the passes between two normalisations: slopes, sums with a residual.
 #include "kernels/cuda/row_pass.h"
 #include "kernels/normed/normed.h"
 #include "kernels/recorder.h"
@@ -6,57 +6,6 @@
 namespace offramp::kernels {
 namespace cuda {
 namespace {
-
-// `in` itself, or its product with g.
-template <class T>
-struct FormedValues {
-  using Column = NormedChannels;
-  NormedT<T> in;
-  const T* g;
-  i64 channels;
-  bool wide;
-
-  struct Raw {
-    Eight<T> x, g;
-  };
-  __device__ Column column(i64 c, int count) const { return channels_of(in, c, count); }
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
-    const i64 at = row * channels + c;
-    Raw raw;
-    raw.x = cuda::fetch(in.x + at, wide, count);
-    if (g) raw.g = cuda::fetch(g + at, wide, count);
-    return raw;
-  }
-  __device__ __forceinline__ Floats<kLanes> value(const Column& p, const Raw& raw) const {
-    Floats<kLanes> v = formed(in, p, values(raw.x));
-    if (g) {
-      const Floats<kLanes> factor = values(raw.g);
-#pragma unroll
-      for (int i = 0; i < kLanes; ++i) v.v[i] *= factor.v[i];
-    }
-    return v;
-  }
-};
-
-template <class T>
-void mean(Exec& exec, const NormedMeanCallT<T>& call) {
-  constexpr const char* kRow = "normed_mean/any/cuda";
-  const NormedDims& d = call.dims;
-  if (!note(exec, kRow, normed_pass_cost(d, 5, 1, 0))) return;
-  fold_samples(*exec.gpu(), kRow, FormedValues<T>{call.in, nullptr, d.c_in, wide_rows(call.in.x, d.c_in)},
-               d.rows / d.hw, d.hw, d.c_in, 1.0f / float(d.hw), call.y);
-}
-
-template <class T>
-void gate_grad(Exec& exec, const NormedGateGradCallT<T>& call) {
-  constexpr const char* kRow = "normed_gate_grad/any/cuda";
-  const NormedDims& d = call.dims;
-  if (!note(exec, kRow, normed_pass_cost(d, 6, 2, 0))) return;
-  fold_samples(
-      *exec.gpu(), kRow,
-      FormedValues<T>{call.in, call.g, d.c_in, wide_rows(call.in.x, d.c_in) && wide_rows(call.g, d.c_in)},
-      d.rows / d.hw, d.hw, d.c_in, 1.0f, call.y);
-}
 
 // The slope epilogue over (g * gate + shift_factor * shift); dz null: only the sums.
 template <class T>
@@ -167,15 +116,11 @@ void add(Exec& exec, const NormedAddCallT<T>& call) {
 
 }  // namespace
 
-void normed_mean(Exec& exec, const NormedMeanCall& call) { mean(exec, call); }
-void normed_gate_grad(Exec& exec, const NormedGateGradCall& call) { gate_grad(exec, call); }
 void normed_slope(Exec& exec, const NormedSlopeCall& call) { slope(exec, call); }
 void normed_add(Exec& exec, const NormedAddCall& call) { add(exec, call); }
 
 }  // namespace cuda
 
-void normed_mean(Exec& exec, const NormedMeanCallT<Bf16>& call) { cuda::mean(exec, call); }
-void normed_gate_grad(Exec& exec, const NormedGateGradCallT<Bf16>& call) { cuda::gate_grad(exec, call); }
 void normed_slope(Exec& exec, const NormedSlopeCallT<Bf16>& call) { cuda::slope(exec, call); }
 void normed_add(Exec& exec, const NormedAddCallT<Bf16>& call) { cuda::add(exec, call); }
 

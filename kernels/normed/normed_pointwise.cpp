@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "kernels/gemm/tile_engine.h"
 #include "kernels/cuda/built.h"
+#include "kernels/gemm/tile_engine.h"
 #include "kernels/normed/normed.h"
 #include "kernels/normed/normed_parts.h"
 #include "kernels/parallel.h"

@@ -137,10 +137,7 @@ TYPED_TEST(CudaPasses, NormedPasses) {
                       .beta = beta.data(),
                       .act = Act::hard_swish,
                       .gate = gated ? gate.data() : nullptr};
-      auto average = room(samples * d.c_in), product = average, dz = room(count), sum = dz, gg = room(d.c_in),
-           gb = gg, fm = gg, fv = gg;
-      normed_mean(this->host, {.dims = d, .in = in, .y = average.data()});
-      normed_gate_grad(this->host, {.dims = d, .in = in, .g = g.data(), .y = product.data()});
+      auto dz = room(count), sum = dz, gg = room(d.c_in), gb = gg, fm = gg, fv = gg;
       normed_slope(this->host, {.dims = d,
                                 .in = in,
                                 .g = g.data(),
@@ -149,8 +146,7 @@ TYPED_TEST(CudaPasses, NormedPasses) {
                                 .dz = dz.data(),
                                 .out = {var.data(), 1e-3f, gg.data(), gb.data(), fm.data(), fv.data()}});
       normed_add(this->host, {.dims = d, .in = in, .residual = gated ? g.data() : nullptr, .y = sum.data()});
-      DeviceArray<T> dx(x), dg(g), dgate(gate), dshift(shift), daverage(samples * d.c_in),
-          dproduct(samples * d.c_in), ddz(count), dsum(count);
+      DeviceArray<T> dx(x), dg(g), dgate(gate), dshift(shift), ddz(count), dsum(count);
       DeviceArray<float> dmean(mean), dscale(scale), dbeta(beta), dvar(var), dgg(d.c_in), dgb(d.c_in),
           dfm(d.c_in), dfv(d.c_in);
       const NormedT<T> on_card{.x = dx.data(),
@@ -159,9 +155,6 @@ TYPED_TEST(CudaPasses, NormedPasses) {
                                .beta = dbeta.data(),
                                .act = Act::hard_swish,
                                .gate = gated ? dgate.data() : nullptr};
-      normed_mean(this->card, NormedMeanCallT<T>{.dims = d, .in = on_card, .y = daverage.data()});
-      normed_gate_grad(
-          this->card, NormedGateGradCallT<T>{.dims = d, .in = on_card, .g = dg.data(), .y = dproduct.data()});
       normed_slope(this->card, NormedSlopeCallT<T>{.dims = d,
                                                    .in = on_card,
                                                    .g = dg.data(),
@@ -174,17 +167,76 @@ TYPED_TEST(CudaPasses, NormedPasses) {
                  NormedAddCallT<T>{
                      .dims = d, .in = on_card, .residual = gated ? dg.data() : nullptr, .y = dsum.data()});
       const double t = this->kTolerance;
-      EXPECT_TRUE(near(daverage.floats(), average, t));
-      EXPECT_TRUE(near(dproduct.floats(), product, t));
       EXPECT_TRUE(near(ddz.floats(), dz, t));
       EXPECT_TRUE(near(dsum.floats(), sum, t));
       EXPECT_TRUE(near(dgg.floats(), gg, 2 * t));
       EXPECT_TRUE(near(dgb.floats(), gb, 2 * t));
       EXPECT_TRUE(near(dfm.floats(), fm, 2 * t));
       EXPECT_TRUE(near(dfv.floats(), fv, 2 * t));
-      EXPECT_TRUE(daverage.intact() && dproduct.intact() && ddz.intact() && dsum.intact() && dgg.intact() &&
-                  dfv.intact());
+      EXPECT_TRUE(ddz.intact() && dsum.intact() && dgg.intact() && dfv.intact());
     }
+}
+
+// Shapes of few and of many samples, channels and pixels; weights whose rows are apart.
+TYPED_TEST(CudaPasses, Squeeze) {
+  OFFRAMP_NEEDS_CARD();
+  using T = TypeParam;
+  struct Case {
+    NormedDims dims;
+    i64 reduced, apart;
+  };
+  for (const auto& [d, r, apart] :
+       {Case{{60, 24, 0, 20}, 8, 0}, Case{{21, 13, 0, 7}, 5, 3}, Case{{17, 104, 0, 1}, 32, 8},
+        Case{{50, 336, 0, 2}, 88, 0}, Case{{39, 1100, 0, 3}, 272, 4}}) {
+    SCOPED_TRACE(std::to_string(d.rows) + "x" + std::to_string(d.c_in));
+    const i64 count = d.rows * d.c_in, samples = d.rows / d.hw, c = d.c_in, c_row = c + apart,
+              r_row = r + apart;
+    const auto x = this->values(count, 1), g = this->values(count, 2);
+    const auto mean = reals(c, 5), scale = reals(c, 6, 0.5, 1.5), beta = reals(c, 7),
+               reduce = reals(r * c_row, 8, -0.1, 0.1), reduce_bias = reals(r, 9),
+               gate = reals(c * r_row, 10, -0.1, 0.1), gate_bias = reals(c, 11);
+    const Normed in{.x = x.data(),
+                    .mean = mean.data(),
+                    .scale = scale.data(),
+                    .beta = beta.data(),
+                    .act = Act::hard_swish};
+    auto average = room(samples * c), hidden = room(samples * r), raw = average, value = average,
+         of_raw = average, of_hidden = hidden, of_mean = average;
+    normed_squeeze(this->host, {d, r, in, reduce.data(), reduce_bias.data(), gate.data(), gate_bias.data(),
+                                c_row, r_row, average.data(), hidden.data(), raw.data(), value.data()});
+    DeviceArray<T> dx(x), dg(g), daverage(samples * c), dhidden(samples * r), draw(samples * c),
+        dvalue(samples * c), dof_raw(samples * c), dof_hidden(samples * r), dof_mean(samples * c);
+    DeviceArray<float> dmean(mean), dscale(scale), dbeta(beta), dreduce(reduce), dreduce_bias(reduce_bias),
+        dgate(gate), dgate_bias(gate_bias);
+    const NormedT<T> on_card{.x = dx.data(),
+                             .mean = dmean.data(),
+                             .scale = dscale.data(),
+                             .beta = dbeta.data(),
+                             .act = Act::hard_swish};
+    normed_squeeze(this->card,
+                   NormedSqueezeCallT<T>{d, r, on_card, dreduce.data(), dreduce_bias.data(), dgate.data(),
+                                         dgate_bias.data(), c_row, r_row, daverage.data(), dhidden.data(),
+                                         draw.data(), dvalue.data()});
+    const double t = this->kTolerance;
+    EXPECT_TRUE(near(daverage.floats(), average, t));
+    EXPECT_TRUE(near(dhidden.floats(), hidden, 2 * t));
+    EXPECT_TRUE(near(draw.floats(), raw, 2 * t));
+    EXPECT_TRUE(near(dvalue.floats(), value, 2 * t));
+    // The gradient of what the card stored, so that both see the same places where relu is 0.
+    hidden = dhidden.floats(), raw = draw.floats();
+    normed_squeeze_grad(
+        this->host, {d, r, in, g.data(), reduce.data(), gate.data(), c_row, r_row, hidden.data(), raw.data(),
+                     of_raw.data(), of_hidden.data(), of_mean.data()});
+    normed_squeeze_grad(
+        this->card, NormedSqueezeGradCallT<T>{d, r, on_card, dg.data(), dreduce.data(), dgate.data(), c_row,
+                                              r_row, dhidden.data(), draw.data(), dof_raw.data(),
+                                              dof_hidden.data(), dof_mean.data()});
+    EXPECT_TRUE(near(dof_raw.floats(), of_raw, t));
+    EXPECT_TRUE(near(dof_hidden.floats(), of_hidden, 2 * t));
+    EXPECT_TRUE(near(dof_mean.floats(), of_mean, 2 * t));
+    EXPECT_TRUE(daverage.intact() && dhidden.intact() && draw.intact() && dvalue.intact() &&
+                dof_raw.intact() && dof_hidden.intact() && dof_mean.intact());
+  }
 }
 
 TYPED_TEST(CudaPasses, Pool) {

@@ -12,49 +12,7 @@ namespace {
 // Values that are worth a visit to another thread.
 constexpr i64 kUnitFloats = i64{1} << 14;
 
-i64 sample_grain(const NormedDims& d) { return std::max<i64>(1, kUnitFloats / (d.hw * d.c_in)); }
-
-// Per sample: y = factor * sum over its rows.
-void fold_samples(Exec& exec, const NormedDims& d, const Normed& in, const float* g, float factor, float* y) {
-  const NormedPasses& passes = normed_passes(exec.target());
-  parallel_for(exec, d.rows / d.hw, sample_grain(d), [&](i64 begin, i64 end, int) {
-    for (i64 n = begin; n < end; ++n) {
-      const i64 at = n * d.hw * d.c_in;
-      passes.fold({.c = d.c_in,
-                   .g = g ? g + at : nullptr,
-                   .x = in.x + at,
-                   .mean = in.mean,
-                   .scale = in.scale,
-                   .beta = in.beta,
-                   .act = in.act,
-                   .factor = factor,
-                   .out = y + n * d.c_in},
-                  d.hw);
-    }
-  });
-}
-
 }  // namespace
-
-void normed_mean(Exec& exec, const NormedMeanCall& call) {
-  if constexpr (offramp::cuda::kBuilt)
-    if (exec.gpu()) return cuda::normed_mean(exec, call);
-  if (note(exec,
-           normed_row(exec.target(), "normed_mean/any/portable", "normed_mean/any/avx2",
-                      "normed_mean/any/avx512"),
-           normed_pass_cost(call.dims, 5, 1, 0)))
-    fold_samples(exec, call.dims, call.in, nullptr, 1.0f / float(call.dims.hw), call.y);
-}
-
-void normed_gate_grad(Exec& exec, const NormedGateGradCall& call) {
-  if constexpr (offramp::cuda::kBuilt)
-    if (exec.gpu()) return cuda::normed_gate_grad(exec, call);
-  if (note(exec,
-           normed_row(exec.target(), "normed_gate_grad/any/portable", "normed_gate_grad/any/avx2",
-                      "normed_gate_grad/any/avx512"),
-           normed_pass_cost(call.dims, 6, 2, 0)))
-    fold_samples(exec, call.dims, call.in, call.g, 1, call.y);
-}
 
 void normed_slope(Exec& exec, const NormedSlopeCall& call) {
   if constexpr (offramp::cuda::kBuilt)
