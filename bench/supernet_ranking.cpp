@@ -26,7 +26,7 @@ using namespace nas;
 
 struct Options {
   SearchConfig config;
-  i64 genotypes = 24, epochs = 3, supernet_epochs = 0;
+  i64 genotypes = 24, epochs = 3, supernet_epochs = 0, scratch_runs = 1;
   int threads = 1;
   std::string out, data_dir;
 };
@@ -107,6 +107,8 @@ bool parse(cli::Console& console, const cli::Words& words, Options& o) {
       .option("--genotypes N", o.genotypes, "random genotypes (default 24)", 2, 10000)
       .option("--epochs E", o.epochs, "epochs from scratch, and of the supernet (default 3)", 1, 10000)
       .option("--supernet-epochs E", o.supernet_epochs, "epochs of the supernet, if not the same", 1, 10000)
+      .option("--scratch-runs N", o.scratch_runs,
+              "trainings from scratch of each network, whose mean is taken (default 1)", 1, 100)
       .option("--train-samples N", o.config.train.samples, "training images (default 0: all)")
       .option("--tune-samples N", o.config.tune.samples, "images both are scored on (default 0: all)")
       .option("--batch N", o.config.train.batch, "images of a step (default 128)", 1, 65536)
@@ -183,7 +185,8 @@ int run(cli::Console& console, const cli::Words& words) {
   }
 
   const std::vector<Genotype> genotypes = draw(space, o.genotypes, o.config.seed);
-  std::vector<double> inherited[2], scratch[2];  // tuned, final exit
+  std::vector<double> inherited[2], scratch[2];                   // tuned, final exit
+  std::vector<std::vector<double>> runs(size_t(o.scratch_runs));  // tuned, of each training
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   std::vector<std::vector<std::string>> table{
       {"", "inherited tuned", "scratch tuned", "inherited final", "scratch final", "genotype"}};
@@ -194,17 +197,25 @@ int run(cli::Console& console, const cli::Words& words) {
     const Score a = done.once("inherited", text, [&] {
       return score_of(evaluator.score(genotypes[i], 0, 0, o.config.candidate.recalibrate, "", quiet));
     });
-    const Score b = done.once("scratch", text, [&] {
-      nn::FreshParameters fresh{Rng(stream_seed(o.config.seed, "scratch " + text))};
-      nn::EarlyExitNetwork network(space.decode(genotypes[i], task), fresh);
-      train_network(exec, network, training, o.config, o.epochs, o.config.train.lr,
-                    stream_seed(o.config.seed, "training " + text), "scratch " + std::to_string(i + 1),
-                    watch);
-      recalibrate(exec, network, training, o.config.candidate.recalibrate, o.config.train.batch);
-      return score_of(score_plan(exec, std::make_shared<const nn::Plan>(nn::deployable(network)), splits.tune,
-                                 normalisation, nn::parse_confidence(o.config.tune.confidence),
-                                 {.tolerance = o.config.search.tolerance}, quiet));
-    });
+    Score b;
+    for (i64 r = 0; r < o.scratch_runs; ++r) {
+      // The first run's names are those of a single one.
+      const std::string again = r ? std::to_string(r + 1) : "";
+      const Score one = done.once("scratch" + again, text, [&] {
+        nn::FreshParameters fresh{Rng(stream_seed(o.config.seed, "scratch" + again + " " + text))};
+        nn::EarlyExitNetwork network(space.decode(genotypes[i], task), fresh);
+        train_network(exec, network, training, o.config, o.epochs, o.config.train.lr,
+                      stream_seed(o.config.seed, "training" + again + " " + text),
+                      "scratch " + std::to_string(i + 1), watch);
+        recalibrate(exec, network, training, o.config.candidate.recalibrate, o.config.train.batch);
+        return score_of(score_plan(exec, std::make_shared<const nn::Plan>(nn::deployable(network)),
+                                   splits.tune, normalisation, nn::parse_confidence(o.config.tune.confidence),
+                                   {.tolerance = o.config.search.tolerance}, quiet));
+      });
+      b.tuned += one.tuned / double(o.scratch_runs);
+      b.final_exit += one.final_exit / double(o.scratch_runs);
+      runs[size_t(r)].push_back(one.tuned);
+    }
     inherited[0].push_back(a.tuned), inherited[1].push_back(a.final_exit);
     scratch[0].push_back(b.tuned), scratch[1].push_back(b.final_exit);
     const double each = (now_seconds() - start) / double(i + 1);
@@ -220,6 +231,13 @@ int run(cli::Console& console, const cli::Words& words) {
   }
   console.end_progress();
 
+  // No supernet can agree better with a training than trainings do among themselves.
+  double ceiling = 0;
+  i64 pairs_of_runs = 0;
+  for (std::size_t a = 0; a < runs.size(); ++a)
+    for (std::size_t b = a + 1; b < runs.size(); ++b, ++pairs_of_runs)
+      ceiling += rank_agreement(runs[a], runs[b]).tau();
+  if (pairs_of_runs) ceiling /= double(pairs_of_runs);
   const Agreement tuned = rank_agreement(inherited[0], scratch[0]);
   const Agreement final_exit = rank_agreement(inherited[1], scratch[1]);
   const auto number = [](double tau) { return std::isfinite(tau) ? nlohmann::json(tau) : nlohmann::json(); };
@@ -233,6 +251,8 @@ int run(cli::Console& console, const cli::Words& words) {
                         {"tune_samples", splits.tune.size()},
                         {"tau", number(tuned.tau())},
                         {"tau_final", number(final_exit.tau())},
+                        {"scratch_runs", o.scratch_runs},
+                        {"tau_between_runs", pairs_of_runs ? number(ceiling) : nlohmann::json()},
                         {"agree", tuned.agree},
                         {"disagree", tuned.disagree},
                         {"pairs", tuned.pairs},
@@ -249,6 +269,11 @@ int run(cli::Console& console, const cli::Words& words) {
                 (long long)tuned.agree, (long long)tuned.disagree,
                 (long long)(tuned.pairs - tuned.agree - tuned.disagree));
   console.print(line);
+  if (pairs_of_runs) {
+    std::snprintf(line, sizeof line,
+                  "Trainings from scratch among themselves: %.3f (tuned, one against another).\n", ceiling);
+    console.print(line);
+  }
   return 0;
 }
 
