@@ -20,7 +20,8 @@ inline std::string describe(const Launch& l) {
 template <class... P, class... A>
 void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
   if (l.grid < 1 || l.grid_y < 1 || l.grid_z < 1) return;  // nothing to do
-  if (l.shared > 48 * 1024) {
+  constexpr i64 kDefault = 48 * 1024, kStatic = 8 * 1024;  // what a kernel declares itself counts too
+  if (l.shared > kDefault - kStatic) {
     // More than the default must be asked for, and what is asked for later replaces it: only ever raised.
     static std::mutex mutex;
     static std::map<const void*, i64> allowed;
