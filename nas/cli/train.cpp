@@ -82,7 +82,7 @@ void run_train(Console& console, const Words& words) {
   if (config.target_macs > 0) tune.target_macs = config.target_macs;
   const nas::ScoredNetwork scored =
       nas::score_plan(exec, std::make_shared<const nn::Plan>(nn::deployable(network)), splits.tune,
-                      normalisation, nn::parse_confidence(config.tune.confidence), tune, watch);
+                      normalisation, {nn::parse_confidence(config.tune.confidence)}, tune, watch);
   nn::save_model(out,
                  nas::model_of(scored, config, space.name(), genotype, splits, normalisation, build_name()));
   console.end_progress();

@@ -24,7 +24,8 @@ void run_tune(Console& console, const Words& words) {
       .flag("--curve", curve, "print the whole accuracy-cost curve (it is stored in the model either way)")
       .flag("--sweep", sweep,
             "print 39 share-based threshold vectors (exit k is left by a share of q^k) as well")
-      .choice("--confidence C", confidence, {"margin", "max_probability", "entropy"},
+      .choice("--confidence C", confidence,
+              {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative"},
               "default: the model's own")
       .option("--tolerance T", tolerance,
               "accuracy given up for fewer MACs, default 0 with a target, else 0.0025")
@@ -36,11 +37,11 @@ void run_tune(Console& console, const Words& words) {
   if (!args.parse(words)) return;
 
   nn::Model model = nn::load_model(path);
-  if (!confidence.empty()) model.confidence = nn::parse_confidence(confidence);
+  if (!confidence.empty()) model.rule.confidence = nn::parse_confidence(confidence);
   const data::Dataset set = load_split(model, data, "tune", data_dirs(dir));
   Exec exec(default_target(), threads);
   const nas::ScoredNetwork scored =
-      nas::score_plan(exec, model.plan, set, normalisation_of(model), model.confidence,
+      nas::score_plan(exec, model.plan, set, normalisation_of(model), model.rule,
                       {.target_macs = target,
                        .tolerance = tolerance >= 0 ? tolerance
                                     : target       ? 0

@@ -31,33 +31,53 @@ ExitCosts exit_costs_of(const nn::Plan& plan) {
   return costs;
 }
 
-ExitAnswers answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader, nn::Confidence kind,
-                       const Watch& watch, bool keep_logits) {
-  const i64 exits = i64(runner.exits().size()), classes = runner.plan_runner().plan().classes;
-  ExitAnswers answers{.table = {.exits = exits}};
-  std::vector<float> logits;
-  each_batch(loader, watch, [&](const data::Batch& batch) {
-    logits.resize(std::size_t(batch.size() * exits * classes));
-    runner.run_all(exec, batch.images.data<float>(), batch.size(), logits.data());
-    for (i64 row = 0; row < batch.size() * exits; ++row) {
-      const nn::Decision d = nn::decide(kind, logits.data() + row * classes, classes);
-      answers.table.confidence.push_back(d.confidence);
-      answers.table.predicted.push_back(i32(d.predicted));
+ExitTable table_of(std::span<const float> logits, std::vector<i32> labels, i64 exits, i64 classes,
+                   const nn::ExitRule& rule, const std::vector<bool>& in_use) {
+  const i64 samples = i64(labels.size());
+  ExitTable table{.samples = samples, .exits = exits, .label = std::move(labels)};
+  table.confidence.assign(std::size_t(samples * exits), 0.0f);
+  table.predicted.assign(std::size_t(samples * exits), 0);
+  nn::ExitDecider decider;
+  decider.start(rule, samples, classes);
+  for (i64 s = 0; s < samples; ++s)
+    for (i64 e = 0; e < exits; ++e) {
+      if (e + 1 < exits && !in_use[std::size_t(e)]) continue;
+      const std::size_t at = std::size_t(s * exits + e);
+      const nn::Decision d = decider.decide(s, logits.data() + i64(at) * classes);
+      table.confidence[at] = d.confidence;
+      table.predicted[at] = i32(d.predicted);
     }
-    append_labels(batch, answers.table.label);
-    answers.table.samples += batch.size();
-    if (keep_logits) answers.logits.insert(answers.logits.end(), logits.begin(), logits.end());
+  return table;
+}
+
+ExitAnswers answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
+                       const nn::ExitRule& rule, const Watch& watch) {
+  const i64 exits = i64(runner.exits().size()), classes = runner.plan_runner().plan().classes;
+  auto logits = std::make_shared<std::vector<float>>();
+  std::vector<i32> labels;
+  each_batch(loader, watch, [&](const data::Batch& batch) {
+    const std::size_t done = logits->size();
+    logits->resize(done + std::size_t(batch.size() * exits * classes));
+    runner.run_all(exec, batch.images.data<float>(), batch.size(), logits->data() + done);
+    append_labels(batch, labels);
   });
+  ExitAnswers answers{.table = table_of(*logits, labels, exits, classes, rule,
+                                        std::vector<bool>(std::size_t(exits - 1), true)),
+                      .logits = logits};
+  if (rule.remembers())
+    answers.table.among = [=, labels = std::move(labels)](const std::vector<bool>& in_use) {
+      return table_of(*logits, labels, exits, classes, rule, in_use);
+    };
   return answers;
 }
 
 TakenExits take_exits(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
-                      const nn::Thresholds& thresholds, nn::Confidence kind, const Watch& watch) {
+                      const nn::Thresholds& thresholds, const nn::ExitRule& rule, const Watch& watch) {
   TakenExits taken;
   each_batch(loader, watch, [&](const data::Batch& batch) {
     const std::size_t first = taken.outcomes.size();
     taken.outcomes.resize(first + std::size_t(batch.size()));
-    runner.run(exec, batch.images.data<float>(), batch.size(), thresholds, kind,
+    runner.run(exec, batch.images.data<float>(), batch.size(), thresholds, rule,
                std::span(taken.outcomes).subspan(first));
     append_labels(batch, taken.labels);
   });

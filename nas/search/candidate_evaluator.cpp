@@ -20,12 +20,12 @@ constexpr i64 kCurvePoints = 200;  // kept in a model file
 i64 ScoredNetwork::full_macs() const { return nn::exit_costs(*plan).back().leave_macs; }
 
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,
-                         const data::Normalisation& normalisation, nn::Confidence confidence,
+                         const data::Normalisation& normalisation, const nn::ExitRule& rule,
                          const TuneOptions& options, const Watch& watch) {
   nn::EarlyExitRunner runner(plan, exec.target(), kBatch, exec.threads());
   data::Loader loader(split, normalisation, {.batch = kBatch, .height = plan->height, .width = plan->width});
-  ScoredNetwork scored{.plan = plan};
-  scored.table = answer_all(exec, runner, loader, confidence, watch).table;
+  ScoredNetwork scored{.plan = plan, .rule = rule};
+  scored.table = answer_all(exec, runner, loader, scored.rule, watch).table;
   for (float c :
        scored.table.confidence)  // one that knows nothing and one that is broken must not look alike
     if (!std::isfinite(c)) throw Error("the network's answers are not finite numbers");
@@ -58,7 +58,7 @@ nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, cons
                   .class_names = splits.train.classes,
                   .mean = normalisation.mean,
                   .std = normalisation.std,
-                  .confidence = nn::parse_confidence(config.tune.confidence),
+                  .rule = scored.rule,
                   .thresholds = scored.point.thresholds,
                   .data = config.data,
                   .split_seed = stream_seed(config.seed, "split"),
@@ -83,7 +83,7 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, i64 epochs, do
   TuneOptions options{.tolerance = config_.search.tolerance};
   if (config_.target_macs > 0) options.target_macs = config_.target_macs;
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
-                    normalisation_, nn::parse_confidence(config_.tune.confidence), options, watch);
+                    normalisation_, {nn::parse_confidence(config_.tune.confidence)}, options, watch);
 }
 
 CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Watch& watch) const {

@@ -16,6 +16,7 @@ namespace offramp::nas {
 // A network ready to ship, scored on the tune split.
 struct ScoredNetwork {
   std::shared_ptr<const nn::Plan> plan;
+  nn::ExitRule rule;
   ExitTable table;  // of the tune split
   ExitCosts costs;
   std::vector<CurvePoint> curve;
@@ -73,7 +74,7 @@ nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, cons
 
 // Any plan, scored on a split: the part that `tune` shares.
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,
-                         const data::Normalisation& normalisation, nn::Confidence confidence,
+                         const data::Normalisation& normalisation, const nn::ExitRule& rule,
                          const TuneOptions& options, const Watch& watch);
 
 }  // namespace offramp::nas

@@ -115,7 +115,7 @@ class Keys {
     count(
         "tune.samples", [](auto& c) -> auto& { return c.tune.samples; }, 0);
     text("tune.confidence", [](auto& c) -> auto& { return c.tune.confidence; },
-         {"margin", "max_probability", "entropy"});
+         {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative"});
   }
 
   std::vector<Key> all;

@@ -218,7 +218,7 @@ Model model_from(const Json& json, std::map<std::string, Tensor> tensors) {
   }
   for (float s : model.std)
     if (!(s > 0)) bad("'std' must be positive");
-  model.confidence = parse_confidence(text(at(json, "confidence"), "confidence"));
+  model.rule.confidence = parse_confidence(text(at(json, "confidence"), "confidence"));
   model.thresholds = thresholds_from(at(json, "thresholds"), exits);
   model.curve_samples = amount(json, "curve_samples", kMaxSamples);
   for (const Json& p : list(json, "curve", kMaxCurve))
@@ -277,7 +277,7 @@ void save_model(const std::string& path, const Model& model) {
                   {"class_names", model.class_names},
                   {"mean", model.mean},
                   {"std", model.std},
-                  {"confidence", confidence_name(model.confidence)},
+                  {"confidence", confidence_name(model.rule.confidence)},
                   {"thresholds", to_json(model.thresholds)},
                   {"curve", curve},
                   {"curve_samples", model.curve_samples},

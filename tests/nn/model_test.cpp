@@ -28,7 +28,7 @@ nn::Model sample_model() {
                   .class_names = {"a", "b", "", "\xff", "e"},
                   .mean = {0.1f, 0.2f, 1.0f / 3},
                   .std = {0.3f, 0.25f, 1e-3f},
-                  .confidence = nn::Confidence::entropy,
+                  .rule = {nn::Confidence::entropy},
                   .thresholds = {0.1f, std::nullopt},
                   .curve = {{{std::nullopt, 0.7f}, 0.5, 123}, {{0.3f, 0.4f}, 1.0 / 3, i64{1} << 60}},
                   .curve_samples = 17,
@@ -64,7 +64,7 @@ TEST(ModelFile, ComesBackAsItWasSaved) {
   EXPECT_EQ(back.class_names[0], "a");
   EXPECT_EQ(back.mean, model.mean);
   EXPECT_EQ(back.std, model.std);
-  EXPECT_EQ(back.confidence, model.confidence);
+  EXPECT_EQ(back.rule, model.rule);
   EXPECT_EQ(back.thresholds, model.thresholds);
   ASSERT_EQ(back.curve.size(), 2u);
   for (size_t i = 0; i < 2; ++i) {

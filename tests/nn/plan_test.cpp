@@ -118,8 +118,33 @@ TEST(Plan, SameBitsInAnyCompany) {
   }
 }
 
-// The runner's exits are those that the stored confidences pick, at any batch; the MACs it reports are those
-// of the kernels it called.
+// What a sample is told at `exit`, written down a second time from the definitions.
+nn::Decision told(nn::Confidence kind, const float* logits, i64 classes, const nn::Thresholds& thresholds,
+                  i64 exit) {
+  const auto alone = [&](i64 e) { return nn::decide(kind, logits + e * classes, classes); };
+  nn::Decision decision = alone(exit);
+  std::vector<nn::Decision> met;
+  for (i64 e = 0; e < exit; ++e)
+    if (thresholds[size_t(e)]) met.push_back(alone(e));
+  if (kind == nn::Confidence::patience) {
+    float agreeing = 1;
+    for (size_t e = met.size(); e-- > 0 && met[e].predicted == decision.predicted;) ++agreeing;
+    decision.confidence = agreeing;
+  }
+  if (kind == nn::Confidence::cumulative) {
+    double stay = 1, left = 0;
+    met.push_back(decision);
+    for (const nn::Decision& d : met) {
+      left += double(d.confidence) * stay;
+      stay *= 1 - double(d.confidence);
+    }
+    decision.confidence = float(left);
+  }
+  return decision;
+}
+
+// The runner's exits are those that the stored logits pick, at any batch; the MACs it reports are those of
+// the kernels it called.
 TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
   nn::EarlyExitNetwork net = sample_network();
   const auto plan = shared(nn::deployable(net));
@@ -128,43 +153,51 @@ TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
   const Target target = default_target();
   const std::vector<float> logits = all_logits(plan, target, 1, 16, images, n);
 
-  // Thresholds that are observed confidences: >= on the same float decides.
-  const auto confidence = [&](i64 sample, i64 exit) {
-    return nn::decide(nn::Confidence::margin, logits.data() + (sample * 3 + exit) * classes, classes);
-  };
-  const auto median = [&](i64 exit) {
-    std::vector<float> all;
-    for (i64 s = 0; s < n; ++s) all.push_back(confidence(s, exit).confidence);
-    std::nth_element(all.begin(), all.begin() + n / 2, all.end());
-    return all[size_t(n / 2)];
-  };
-  const nn::Thresholds cases[] = {{median(0), median(1)},
-                                  {std::nullopt, median(1)},
-                                  {median(0), std::nullopt},
-                                  {std::nullopt, std::nullopt},
-                                  {0.0f, 0.0f},
-                                  {2.0f, 2.0f}};
-  for (const nn::Thresholds& thresholds : cases) {
-    for (i64 batch : {1, 7, 64}) {
-      Recorder recorder;
-      Exec exec(target, 2);
-      exec.recorder = &recorder;
-      nn::EarlyExitRunner runner(plan, target, batch, 2);
-      std::vector<nn::Outcome> outcomes(static_cast<size_t>(n));
-      runner.run(exec, images.data(), n, thresholds, nn::Confidence::margin, outcomes);
-      i64 total = 0;
-      for (i64 s = 0; s < n; ++s) {
-        i64 exit = 2;
-        for (i64 e = 1; e >= 0; --e)
-          if (thresholds[size_t(e)] && confidence(s, e).confidence >= *thresholds[size_t(e)]) exit = e;
-        const nn::Outcome& o = outcomes[size_t(s)];
-        EXPECT_EQ(o.exit, exit);
-        EXPECT_EQ(o.predicted, confidence(s, exit).predicted);
-        EXPECT_EQ(o.confidence, confidence(s, exit).confidence);
-        total += o.macs;
+  for (nn::Confidence kind : nn::kConfidences) {
+    SCOPED_TRACE(nn::confidence_name(kind));
+    const auto at = [&](i64 sample, i64 exit, const nn::Thresholds& thresholds) {
+      return told(kind, logits.data() + sample * 3 * classes, classes, thresholds, exit);
+    };
+    // Halfway between observed confidences; patience: two that agree.
+    const auto median = [&](i64 exit) {
+      if (kind == nn::Confidence::patience) return float(1 + exit);
+      std::vector<float> all;
+      for (i64 s = 0; s < n; ++s) all.push_back(at(s, exit, {5.0f, 5.0f}).confidence);
+      std::sort(all.begin(), all.end());
+      return (all[size_t(n / 2)] + all[size_t(n / 2 - 1)]) / 2;
+    };
+    const nn::Thresholds cases[] = {{median(0), median(1)},
+                                    {std::nullopt, median(1)},
+                                    {median(0), std::nullopt},
+                                    {std::nullopt, std::nullopt},
+                                    {0.0f, 0.0f},
+                                    {5.0f, median(1)},
+                                    {5.0f, 5.0f}};
+    i64 early = 0;
+    for (const nn::Thresholds& thresholds : cases) {
+      for (i64 batch : {1, 7, 64}) {
+        Recorder recorder;
+        Exec exec(target, 2);
+        exec.recorder = &recorder;
+        nn::EarlyExitRunner runner(plan, target, batch, 2);
+        std::vector<nn::Outcome> outcomes(static_cast<size_t>(n));
+        runner.run(exec, images.data(), n, thresholds, {kind}, outcomes);
+        i64 total = 0;
+        for (i64 s = 0; s < n; ++s) {
+          i64 exit = 2;
+          for (i64 e = 1; e >= 0; --e)
+            if (thresholds[size_t(e)] && at(s, e, thresholds).confidence >= *thresholds[size_t(e)]) exit = e;
+          const nn::Outcome& o = outcomes[size_t(s)];
+          EXPECT_EQ(o.exit, exit);
+          EXPECT_EQ(o.predicted, at(s, exit, thresholds).predicted);
+          EXPECT_FLOAT_EQ(o.confidence, at(s, exit, thresholds).confidence);
+          total += o.macs;
+          early += exit == 1;
+        }
+        EXPECT_EQ(total, recorder.total().macs);
       }
-      EXPECT_EQ(total, recorder.total().macs);
     }
+    EXPECT_GT(early, 0) << "nobody ever left at the second exit: the comparison shows little";
   }
 }
 
@@ -175,11 +208,12 @@ TEST(EarlyExit, RefusesWrongThresholdsAndTargets) {
   nn::EarlyExitRunner runner(plan, Target::portable, 4);
   std::vector<nn::Outcome> outcomes(4);
   const std::vector<float> images = sample_images(4);
-  EXPECT_THROW(runner.run(exec, images.data(), 4, {0.5f}, nn::Confidence::margin, outcomes), Error);
+  EXPECT_THROW(runner.run(exec, images.data(), 4, {0.5f}, {nn::Confidence::margin}, outcomes), Error);
   for (Target target : runnable_targets()) {
     if (target == Target::portable) continue;
     Exec other(target, 1);
-    EXPECT_THROW(runner.run(other, images.data(), 4, {0.5f, 0.5f}, nn::Confidence::margin, outcomes), Error);
+    EXPECT_THROW(runner.run(other, images.data(), 4, {0.5f, 0.5f}, {nn::Confidence::margin}, outcomes),
+                 Error);
   }
 }
 
