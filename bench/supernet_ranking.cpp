@@ -202,8 +202,7 @@ int run(cli::Console& console, const cli::Words& words) {
                     watch);
       recalibrate(exec, network, training, o.config.candidate.recalibrate, o.config.train.batch);
       return score_of(score_plan(exec, std::make_shared<const nn::Plan>(nn::deployable(network)), splits.tune,
-                                 normalisation, {nn::parse_confidence(o.config.tune.confidence)},
-                                 {.tolerance = o.config.search.tolerance}, quiet));
+                                 normalisation, tuning_of(o.config), quiet));
     });
     inherited[0].push_back(a.tuned), inherited[1].push_back(a.final_exit);
     scratch[0].push_back(b.tuned), scratch[1].push_back(b.final_exit);

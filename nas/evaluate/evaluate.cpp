@@ -18,6 +18,25 @@ void append_labels(const data::Batch& batch, auto& labels) {
   for (i64 label : batch.labels.values<i64>()) labels.push_back(std::decay_t<decltype(labels[0])>(label));
 }
 
+// When the early exits `in_use` are.
+ExitTable told(const ExitLogits& logits, const nn::ExitRule& rule, const std::vector<bool>& in_use) {
+  const i64 samples = i64(logits.labels.size()), exits = logits.exits;
+  ExitTable table{.samples = samples, .exits = exits, .label = logits.labels};
+  table.confidence.assign(std::size_t(samples * exits), 0.0f);
+  table.predicted.assign(std::size_t(samples * exits), 0);
+  nn::ExitDecider decider;
+  decider.start(rule, samples, logits.classes);
+  for (i64 s = 0; s < samples; ++s)
+    for (i64 e = 0; e < exits; ++e) {
+      if (e + 1 < exits && !in_use[std::size_t(e)]) continue;
+      const std::size_t at = std::size_t(s * exits + e);
+      const nn::Decision d = decider.decide(s, e, logits.values.data() + i64(at) * logits.classes);
+      table.confidence[at] = d.confidence;
+      table.predicted[at] = i32(d.predicted);
+    }
+  return table;
+}
+
 }  // namespace
 
 ExitCosts exit_costs_of(const nn::Plan& plan) {
@@ -31,44 +50,25 @@ ExitCosts exit_costs_of(const nn::Plan& plan) {
   return costs;
 }
 
-ExitTable table_of(std::span<const float> logits, std::vector<i32> labels, i64 exits, i64 classes,
-                   const nn::ExitRule& rule, const std::vector<bool>& in_use) {
-  const i64 samples = i64(labels.size());
-  ExitTable table{.samples = samples, .exits = exits, .label = std::move(labels)};
-  table.confidence.assign(std::size_t(samples * exits), 0.0f);
-  table.predicted.assign(std::size_t(samples * exits), 0);
-  nn::ExitDecider decider;
-  decider.start(rule, samples, classes);
-  for (i64 s = 0; s < samples; ++s)
-    for (i64 e = 0; e < exits; ++e) {
-      if (e + 1 < exits && !in_use[std::size_t(e)]) continue;
-      const std::size_t at = std::size_t(s * exits + e);
-      const nn::Decision d = decider.decide(s, logits.data() + i64(at) * classes);
-      table.confidence[at] = d.confidence;
-      table.predicted[at] = i32(d.predicted);
-    }
-  return table;
+std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
+                                             const Watch& watch) {
+  auto logits = std::make_shared<ExitLogits>();
+  logits->exits = i64(runner.exits().size());
+  logits->classes = runner.plan_runner().plan().classes;
+  each_batch(loader, watch, [&](const data::Batch& batch) {
+    const std::size_t done = logits->values.size();
+    logits->values.resize(done + std::size_t(batch.size() * logits->exits * logits->classes));
+    runner.run_all(exec, batch.images.data<float>(), batch.size(), logits->values.data() + done);
+    append_labels(batch, logits->labels);
+  });
+  return logits;
 }
 
-ExitAnswers answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
-                       const nn::ExitRule& rule, const Watch& watch) {
-  const i64 exits = i64(runner.exits().size()), classes = runner.plan_runner().plan().classes;
-  auto logits = std::make_shared<std::vector<float>>();
-  std::vector<i32> labels;
-  each_batch(loader, watch, [&](const data::Batch& batch) {
-    const std::size_t done = logits->size();
-    logits->resize(done + std::size_t(batch.size() * exits * classes));
-    runner.run_all(exec, batch.images.data<float>(), batch.size(), logits->data() + done);
-    append_labels(batch, labels);
-  });
-  ExitAnswers answers{.table = table_of(*logits, labels, exits, classes, rule,
-                                        std::vector<bool>(std::size_t(exits - 1), true)),
-                      .logits = logits};
+ExitTable exit_table(std::shared_ptr<const ExitLogits> logits, const nn::ExitRule& rule) {
+  ExitTable table = told(*logits, rule, std::vector<bool>(std::size_t(logits->exits - 1), true));
   if (rule.remembers())
-    answers.table.among = [=, labels = std::move(labels)](const std::vector<bool>& in_use) {
-      return table_of(*logits, labels, exits, classes, rule, in_use);
-    };
-  return answers;
+    table.among = [logits, rule](const std::vector<bool>& in_use) { return told(*logits, rule, in_use); };
+  return table;
 }
 
 TakenExits take_exits(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,

@@ -13,17 +13,16 @@
 namespace offramp::nas {
 
 // Every sample through every exit once: what tuning and offline evaluation work on.
-struct ExitAnswers {
-  ExitTable table;
-  std::shared_ptr<const std::vector<float>> logits;  // [samples][exits][classes]
+struct ExitLogits {
+  i64 exits = 0, classes = 0;
+  std::vector<float> values;  // [samples][exits][classes]
+  std::vector<i32> labels;    // [samples]
 };
-ExitAnswers answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
-                       const nn::ExitRule& rule, const Watch& watch);
+std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
+                                             const Watch& watch);
 
-// The table from stored logits [samples][exits][classes]: every sample told what it would be told at run time
-// when the early exits `in_use` are.
-ExitTable table_of(std::span<const float> logits, std::vector<i32> labels, i64 exits, i64 classes,
-                   const nn::ExitRule& rule, const std::vector<bool>& in_use);
+// Every sample told what it would be told at run time.
+ExitTable exit_table(std::shared_ptr<const ExitLogits> logits, const nn::ExitRule& rule);
 
 // Early exits really taken: one outcome per sample, in the order of the data.
 struct TakenExits {

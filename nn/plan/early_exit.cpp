@@ -54,6 +54,9 @@ void EarlyExitRunner::load(const float* images, i64 n) {
 void EarlyExitRunner::run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds,
                           const ExitRule& rule, std::span<Outcome> outcomes) {
   const std::vector<i64> costs = leave_macs(exits_, thresholds);
+  if (!rule.temperature.empty() && rule.temperature.size() != exits_.size())
+    throw usage_error("wanted " + std::to_string(exits_.size()) + " temperatures, one per exit, got " +
+                      std::to_string(rule.temperature.size()));
   const i64 image = runner_.plan().buffers[0];
   for (i64 done = 0; done < n; done += runner_.max_batch()) {
     const i64 group = std::min(runner_.max_batch(), n - done);
@@ -79,7 +82,7 @@ void EarlyExitRunner::run_group(Exec& exec, i64 n, const Thresholds& thresholds,
     const float* logits = runner_.run_head(exec, stage, i64(alive_.size()));
     keep_.clear();
     for (size_t row = 0; row < alive_.size(); ++row) {
-      const Decision d = decider_.decide(alive_[row], logits + i64(row) * classes);
+      const Decision d = decider_.decide(alive_[row], i64(e), logits + i64(row) * classes);
       if (last || d.confidence >= *thresholds[e])
         outcomes[alive_[row]] = {d.predicted, d.confidence, i64(e), costs[e]};
       else

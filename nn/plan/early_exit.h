@@ -34,7 +34,7 @@ class EarlyExitRunner {
 
   // images [n,height,width,channels], any n: taken in groups. Samples that left are moved out,
   // so later stages compute the rest only. Throws Error(usage) when the number of thresholds is not exits
-  // - 1.
+  // - 1, or that of temperatures not exits.
   void run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds, const ExitRule& rule,
            std::span<Outcome> outcomes);
 

@@ -14,11 +14,17 @@ namespace offramp::nn {
 // NACHOS). Both look back at the exits that are in use; one that is off has no say.
 struct ExitRule {
   Confidence confidence = Confidence::margin;
+  // Of each exit, the final one included: its logits are divided by it. Empty: 1 everywhere.
+  std::vector<float> temperature;
+  // An exit answers with the geometric mean of its own probabilities and those of the exits met before, so
+  // that nothing computed is wasted (Wolczyk et al. 2021, Zero Time Waste; there the mean has learned
+  // weights).
+  bool cascade = false;
   friend bool operator==(const ExitRule&, const ExitRule&) = default;
 
   // Whether an exit's answer depends on which exits before it are in use.
   bool remembers() const {
-    return confidence == Confidence::patience || confidence == Confidence::cumulative;
+    return cascade || confidence == Confidence::patience || confidence == Confidence::cumulative;
   }
 };
 
@@ -28,17 +34,21 @@ class ExitDecider {
   // Samples 0 .. samples-1, none of which has met an exit. `rule` must outlive the use.
   void start(const ExitRule& rule, i64 samples, i64 classes);
 
-  // What `sample` is told at the next exit that it meets, from that exit's logits [classes].
-  Decision decide(i64 sample, const float* logits);
+  // What `sample` is told at `exit`, the next one that it meets, from that exit's logits [classes].
+  Decision decide(i64 sample, i64 exit, const float* logits);
 
  private:
   struct Memory {
     double doubt = 1;  // prod (1 - c_j)
-    i64 predicted = -1, agreeing = 0;
+    i64 predicted = -1, agreeing = 0, met = 0;
   };
+  const float* joined(i64 sample, Memory& memory, const float* logits, float temperature);
+
   const ExitRule* rule_ = nullptr;
   i64 classes_ = 0;
-  std::vector<Memory> memory_;  // empty for a rule that remembers nothing
+  std::vector<Memory> memory_;   // empty for a rule that remembers nothing
+  std::vector<double> log_sum_;  // cascade: [samples][classes], of the probabilities so far
+  std::vector<float> joined_;
 };
 
 }  // namespace offramp::nn

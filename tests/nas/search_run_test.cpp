@@ -249,8 +249,8 @@ void SearchRun::expect_figures_of_model_files(const std::vector<std::string>& se
 
     // Thresholds applied to stored answers take the exits that the runner takes, for every point of the
     // curve.
-    const ExitAnswers answers = answer_all(exec, runner, *loader_of(splits.tune), model.rule, {});
-    ExitTables tables(answers.table);
+    const ExitTable answers = exit_table(answer_all(exec, runner, *loader_of(splits.tune), {}), model.rule);
+    ExitTables tables(answers);
     ASSERT_FALSE(model.curve.empty());
     EXPECT_EQ(model.curve_samples, splits.tune.size());
     std::vector<Thresholds> choices{model.thresholds};
@@ -258,9 +258,9 @@ void SearchRun::expect_figures_of_model_files(const std::vector<std::string>& se
       choices.push_back(model.curve[i].thresholds);
     for (std::size_t c = 0; c < choices.size(); ++c) {
       const TakenExits run = take_exits(exec, runner, *loader_of(splits.tune), choices[c], model.rule, {});
-      const PolicyResult offline = apply_policy(answers.table, exit_costs_of(*model.plan), choices[c]);
+      const PolicyResult offline = apply_policy(answers, exit_costs_of(*model.plan), choices[c]);
       i64 macs = 0, right = 0;
-      for (i64 s = 0; s < answers.table.samples; ++s) {
+      for (i64 s = 0; s < answers.samples; ++s) {
         const nn::Outcome& o = run.outcomes[std::size_t(s)];
         const ExitTable& told = tables.at(choices[c]);
         const std::size_t row = std::size_t(s * told.exits);
@@ -276,7 +276,7 @@ void SearchRun::expect_figures_of_model_files(const std::vector<std::string>& se
       EXPECT_EQ(right, offline.correct);
     }
     for (const nn::CurvePoint& p : model.curve) {
-      const PolicyResult offline = apply_policy(answers.table, exit_costs_of(*model.plan), p.thresholds);
+      const PolicyResult offline = apply_policy(answers, exit_costs_of(*model.plan), p.thresholds);
       EXPECT_EQ(p.total_macs, offline.total_macs);
       EXPECT_EQ(p.accuracy, offline.accuracy());
     }
@@ -298,6 +298,8 @@ TEST_F(SearchRun, FiguresAreThoseOfTheModelFiles) { expect_figures_of_model_file
 
 TEST_F(SearchRun, FiguresAreThoseOfTheModelFilesWhenExitsLookBack) {
   expect_figures_of_model_files({"tune.confidence=cumulative", "train.samples=128"});
+  fs::remove_all(dir_ / "run");
+  expect_figures_of_model_files({"tune.calibrate=true", "tune.cascade=true", "train.samples=128"});
 }
 
 // Weights of one block are broken: whoever uses it fails, the others are found all the same.

@@ -119,21 +119,29 @@ TEST(Plan, SameBitsInAnyCompany) {
 }
 
 // What a sample is told at `exit`, written down a second time from the definitions.
-nn::Decision told(nn::Confidence kind, const float* logits, i64 classes, const nn::Thresholds& thresholds,
-                  i64 exit) {
-  const auto alone = [&](i64 e) { return nn::decide(kind, logits + e * classes, classes); };
-  nn::Decision decision = alone(exit);
+nn::Decision told(const nn::ExitRule& rule, const float* logits, i64 classes,
+                  const nn::Thresholds& thresholds, i64 exit) {
   std::vector<nn::Decision> met;
-  for (i64 e = 0; e < exit; ++e)
-    if (thresholds[size_t(e)]) met.push_back(alone(e));
-  if (kind == nn::Confidence::patience) {
-    float agreeing = 1;
-    for (size_t e = met.size(); e-- > 0 && met[e].predicted == decision.predicted;) ++agreeing;
-    decision.confidence = agreeing;
+  std::vector<float> sum(size_t(classes), 0);  // of log-probabilities
+  for (i64 e = 0; e <= exit; ++e) {
+    if (e < exit && !thresholds[size_t(e)]) continue;
+    std::vector<float> scaled(logits + e * classes, logits + (e + 1) * classes);
+    double total = 0;
+    for (float& l : scaled)
+      total += std::exp(l /= rule.temperature.empty() ? 1 : rule.temperature[size_t(e)]);
+    for (size_t c = 0; c < scaled.size(); ++c) {
+      sum[c] += float(scaled[c] - std::log(total));
+      if (rule.cascade) scaled[c] = sum[c] / float(met.size() + 1);
+    }
+    met.push_back(nn::decide(rule.confidence, scaled.data(), classes));
   }
-  if (kind == nn::Confidence::cumulative) {
+  nn::Decision decision = met.back();
+  if (rule.confidence == nn::Confidence::patience) {
+    decision.confidence = 0;
+    for (size_t e = met.size(); e-- > 0 && met[e].predicted == decision.predicted;) ++decision.confidence;
+  }
+  if (rule.confidence == nn::Confidence::cumulative) {
     double stay = 1, left = 0;
-    met.push_back(decision);
     for (const nn::Decision& d : met) {
       left += double(d.confidence) * stay;
       stay *= 1 - double(d.confidence);
@@ -153,14 +161,19 @@ TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
   const Target target = default_target();
   const std::vector<float> logits = all_logits(plan, target, 1, 16, images, n);
 
-  for (nn::Confidence kind : nn::kConfidences) {
-    SCOPED_TRACE(nn::confidence_name(kind));
+  std::vector<nn::ExitRule> rules;
+  for (nn::Confidence kind : nn::kConfidences)
+    for (bool cascade : {false, true})
+      rules.push_back({kind, cascade ? std::vector<float>{0.5f, 2.0f, 1.5f} : std::vector<float>(), cascade});
+  rules.push_back({nn::Confidence::margin, {0.25f, 4.0f, 1.0f}, false});
+  for (const nn::ExitRule& rule : rules) {
+    SCOPED_TRACE(std::string(nn::confidence_name(rule.confidence)) + (rule.cascade ? ", cascade" : ""));
     const auto at = [&](i64 sample, i64 exit, const nn::Thresholds& thresholds) {
-      return told(kind, logits.data() + sample * 3 * classes, classes, thresholds, exit);
+      return told(rule, logits.data() + sample * 3 * classes, classes, thresholds, exit);
     };
     // Halfway between observed confidences; patience: two that agree.
     const auto median = [&](i64 exit) {
-      if (kind == nn::Confidence::patience) return float(1 + exit);
+      if (rule.confidence == nn::Confidence::patience) return float(1 + exit);
       std::vector<float> all;
       for (i64 s = 0; s < n; ++s) all.push_back(at(s, exit, {5.0f, 5.0f}).confidence);
       std::sort(all.begin(), all.end());
@@ -181,7 +194,7 @@ TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
         exec.recorder = &recorder;
         nn::EarlyExitRunner runner(plan, target, batch, 2);
         std::vector<nn::Outcome> outcomes(static_cast<size_t>(n));
-        runner.run(exec, images.data(), n, thresholds, {kind}, outcomes);
+        runner.run(exec, images.data(), n, thresholds, rule, outcomes);
         i64 total = 0;
         for (i64 s = 0; s < n; ++s) {
           i64 exit = 2;
@@ -190,7 +203,7 @@ TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
           const nn::Outcome& o = outcomes[size_t(s)];
           EXPECT_EQ(o.exit, exit);
           EXPECT_EQ(o.predicted, at(s, exit, thresholds).predicted);
-          EXPECT_FLOAT_EQ(o.confidence, at(s, exit, thresholds).confidence);
+          EXPECT_NEAR(o.confidence, at(s, exit, thresholds).confidence, 1e-5);
           total += o.macs;
           early += exit == 1;
         }
@@ -209,6 +222,8 @@ TEST(EarlyExit, RefusesWrongThresholdsAndTargets) {
   std::vector<nn::Outcome> outcomes(4);
   const std::vector<float> images = sample_images(4);
   EXPECT_THROW(runner.run(exec, images.data(), 4, {0.5f}, {nn::Confidence::margin}, outcomes), Error);
+  EXPECT_THROW(runner.run(exec, images.data(), 4, {0.5f, 0.5f}, {nn::Confidence::margin, {1.0f}}, outcomes),
+               Error);
   for (Target target : runnable_targets()) {
     if (target == Target::portable) continue;
     Exec other(target, 1);
