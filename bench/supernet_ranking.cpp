@@ -209,8 +209,7 @@ int run(cli::Console& console, const cli::Words& words) {
                       "scratch " + std::to_string(i + 1), watch);
         recalibrate(exec, network, training, o.config.candidate.recalibrate, o.config.train.batch);
         return score_of(score_plan(exec, std::make_shared<const nn::Plan>(nn::deployable(network)),
-                                   splits.tune, normalisation, nn::parse_confidence(o.config.tune.confidence),
-                                   {.tolerance = o.config.search.tolerance}, quiet));
+                                   splits.tune, normalisation, tuning_of(o.config), quiet));
       });
       b.tuned += one.tuned / double(o.scratch_runs);
       b.final_exit += one.final_exit / double(o.scratch_runs);

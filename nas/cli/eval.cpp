@@ -84,18 +84,19 @@ void run_eval(Console& console, const Words& words) {
   data::Loader loader(set, normalisation,
                       {.batch = batch, .height = model.plan->height, .width = model.plan->width});
   const nas::Watch watch = console.watch();
-  const nas::TakenExits taken = nas::take_exits(exec, runner, loader, thresholds, model.confidence, watch);
-  const nas::ExitAnswers all =
-      nas::answer_all(exec, runner, loader, model.confidence, watch, !logits.empty());
+  const nas::TakenExits taken = nas::take_exits(exec, runner, loader, thresholds, model.rule, watch);
+  const auto all = nas::answer_all(exec, runner, loader, watch);
 
   const std::vector<nn::ExitCost>& exits = runner.exits();
   const Counts c = count(taken, exits, set);
-  const nas::ExitTable& t = all.table;
+  const nas::ExitTable table_of_all = nas::exit_table(all, model.rule);
+  nas::ExitTables tables(table_of_all);
+  const nas::ExitTable& t = tables.at(thresholds);
   i64 final_correct = 0;
   for (i64 s = 0; s < t.samples; ++s) final_correct += t.correct(s, t.exits - 1);
   if (!predictions.empty()) write_predictions(predictions, taken);
   if (!logits.empty())
-    write_npy(logits, Tensor::from<float>(all.logits, {t.samples, t.exits, model.plan->classes}));
+    write_npy(logits, Tensor::from<float>(all->values, {t.samples, t.exits, model.plan->classes}));
 
   const double n = double(c.samples);
   const std::vector<i64> leave = nn::leave_macs(exits, thresholds);
@@ -117,7 +118,9 @@ void run_eval(Console& console, const Words& words) {
                       {"avg_macs_own_head", double(c.total_own_head) / n},
                       {"full_macs", exits.back().leave_macs},
                       {"params", model.plan->params()},
-                      {"confidence", nn::confidence_name(model.confidence)},
+                      {"confidence", nn::confidence_name(model.rule.confidence)},
+                      {"temperature", model.rule.temperature},
+                      {"cascade", model.rule.cascade},
                       {"thresholds", to_json(thresholds)},
                       {"exits", list},
                       {"target", target_name(exec.target())}};

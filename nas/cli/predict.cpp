@@ -32,7 +32,7 @@ void run_predict(Console& console, const Words& words) {
   for (const std::string& file : files) {
     const Tensor input = load_input(model, file);
     std::vector<nn::Outcome> outcomes(std::size_t(input.extent(0)));
-    runner.run(exec, input.data<float>(), input.extent(0), thresholds, model.confidence, outcomes);
+    runner.run(exec, input.data<float>(), input.extent(0), thresholds, model.rule, outcomes);
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
       const nn::Outcome& o = outcomes[i];
       const std::string& label = model.class_names[std::size_t(o.predicted)];

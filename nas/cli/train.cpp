@@ -78,11 +78,9 @@ void run_train(Console& console, const Words& words) {
     nas::train_network(exec, network, training, config, config.train.epochs, config.train.lr,
                        nas::stream_seed(config.seed, "training"), "train", watch);
   nas::recalibrate(exec, network, training, config.final.recalibrate, config.train.batch);
-  nas::TuneOptions tune{.tolerance = config.search.tolerance};
-  if (config.target_macs > 0) tune.target_macs = config.target_macs;
   const nas::ScoredNetwork scored =
       nas::score_plan(exec, std::make_shared<const nn::Plan>(nn::deployable(network)), splits.tune,
-                      normalisation, nn::parse_confidence(config.tune.confidence), tune, watch);
+                      normalisation, nas::tuning_of(config), watch);
   nn::save_model(out,
                  nas::model_of(scored, config, space.name(), genotype, splits, normalisation, build_name()));
   console.end_progress();

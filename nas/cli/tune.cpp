@@ -12,7 +12,7 @@ namespace offramp::cli {
 void run_tune(Console& console, const Words& words) {
   std::string path, data, out, confidence, dir, device = "cpu";
   std::optional<i64> target;
-  bool curve = false, sweep = false;
+  bool curve = false, sweep = false, calibrate = false, plain = false, cascade = false, apart = false;
   double tolerance = -1;  // not given
   int threads = 0;
   Args args(console, "tune", "choose exit thresholds of a model on its tune split",
@@ -24,8 +24,13 @@ void run_tune(Console& console, const Words& words) {
       .flag("--curve", curve, "print the whole accuracy-cost curve (it is stored in the model either way)")
       .flag("--sweep", sweep,
             "print 39 share-based threshold vectors (exit k is left by a share of q^k) as well")
-      .choice("--confidence C", confidence, {"margin", "max_probability", "entropy"},
+      .choice("--confidence C", confidence,
+              {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative"},
               "default: the model's own")
+      .flag("--calibrate", calibrate, "fit a temperature to each exit")
+      .flag("--no-calibrate", plain, "without temperatures")
+      .flag("--cascade", cascade, "an exit answers together with those before it")
+      .flag("--no-cascade", apart, "each exit alone")
       .option("--tolerance T", tolerance,
               "accuracy given up for fewer MACs, default 0 with a target, else 0.0025")
       .option("--out FILE", out, "write here instead")
@@ -36,21 +41,27 @@ void run_tune(Console& console, const Words& words) {
   if (!args.parse(words)) return;
 
   nn::Model model = nn::load_model(path);
-  if (!confidence.empty()) model.confidence = nn::parse_confidence(confidence);
+  if (calibrate && plain) throw usage_error("--calibrate and --no-calibrate exclude each other");
+  if (cascade && apart) throw usage_error("--cascade and --no-cascade exclude each other");
+  if (!confidence.empty()) model.rule.confidence = nn::parse_confidence(confidence);
+  if (plain) model.rule.temperature.clear();
+  if (cascade || apart) model.rule.cascade = cascade;
   const data::Dataset set = load_split(model, data, "tune", data_dirs(dir));
   Exec exec(default_target(), threads);
-  const nas::ScoredNetwork scored =
-      nas::score_plan(exec, model.plan, set, normalisation_of(model), model.confidence,
-                      {.target_macs = target,
-                       .tolerance = tolerance >= 0 ? tolerance
-                                    : target       ? 0
-                                                   : 0.0025},
-                      console.watch());
+  const nas::ScoredNetwork scored = nas::score_plan(exec, model.plan, set, normalisation_of(model),
+                                                    {.rule = model.rule,
+                                                     .calibrate = calibrate,
+                                                     .options = {.target_macs = target,
+                                                                 .tolerance = tolerance >= 0 ? tolerance
+                                                                              : target       ? 0
+                                                                                             : 0.0025}},
+                                                    console.watch());
   if (target && !mean_at_most(scored.point.total_macs, scored.table.samples, *target))
     throw Error("no thresholds cost at most " + std::to_string(*target) +
                     " MACs on average; the cheapest cost " +
                     std::to_string(mean_up(scored.point.total_macs, scored.table.samples)),
                 Error::Kind::infeasible);
+  model.rule = scored.rule;
   model.thresholds = scored.point.thresholds;
   nas::store_curve(model, scored);
   nn::save_model(out.empty() ? path : out, model);
@@ -63,6 +74,9 @@ void run_tune(Console& console, const Words& words) {
                                 {"samples", scored.table.samples},
                                 {"accuracy", scored.accuracy()},
                                 {"avg_macs", scored.average_macs()},
+                                {"confidence", nn::confidence_name(model.rule.confidence)},
+                                {"temperature", model.rule.temperature},
+                                {"cascade", model.rule.cascade},
                                 {"thresholds", to_json(model.thresholds)}};
     if (curve) {
       nlohmann::ordered_json points = nlohmann::ordered_json::array();

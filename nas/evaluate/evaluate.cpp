@@ -18,6 +18,25 @@ void append_labels(const data::Batch& batch, auto& labels) {
   for (i64 label : batch.labels.values<i64>()) labels.push_back(std::decay_t<decltype(labels[0])>(label));
 }
 
+// When the early exits `in_use` are.
+ExitTable told(const ExitLogits& logits, const nn::ExitRule& rule, const std::vector<bool>& in_use) {
+  const i64 samples = i64(logits.labels.size()), exits = logits.exits;
+  ExitTable table{.samples = samples, .exits = exits, .label = logits.labels};
+  table.confidence.assign(std::size_t(samples * exits), 0.0f);
+  table.predicted.assign(std::size_t(samples * exits), 0);
+  nn::ExitDecider decider;
+  decider.start(rule, samples, logits.classes);
+  for (i64 s = 0; s < samples; ++s)
+    for (i64 e = 0; e < exits; ++e) {
+      if (e + 1 < exits && !in_use[std::size_t(e)]) continue;
+      const std::size_t at = std::size_t(s * exits + e);
+      const nn::Decision d = decider.decide(s, e, logits.values.data() + i64(at) * logits.classes);
+      table.confidence[at] = d.confidence;
+      table.predicted[at] = i32(d.predicted);
+    }
+  return table;
+}
+
 }  // namespace
 
 ExitCosts exit_costs_of(const nn::Plan& plan) {
@@ -31,33 +50,34 @@ ExitCosts exit_costs_of(const nn::Plan& plan) {
   return costs;
 }
 
-ExitAnswers answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader, nn::Confidence kind,
-                       const Watch& watch, bool keep_logits) {
-  const i64 exits = i64(runner.exits().size()), classes = runner.plan_runner().plan().classes;
-  ExitAnswers answers{.table = {.exits = exits}};
-  std::vector<float> logits;
+std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
+                                             const Watch& watch) {
+  auto logits = std::make_shared<ExitLogits>();
+  logits->exits = i64(runner.exits().size());
+  logits->classes = runner.plan_runner().plan().classes;
   each_batch(loader, watch, [&](const data::Batch& batch) {
-    logits.resize(std::size_t(batch.size() * exits * classes));
-    runner.run_all(exec, batch.images.data<float>(), batch.size(), logits.data());
-    for (i64 row = 0; row < batch.size() * exits; ++row) {
-      const nn::Decision d = nn::decide(kind, logits.data() + row * classes, classes);
-      answers.table.confidence.push_back(d.confidence);
-      answers.table.predicted.push_back(i32(d.predicted));
-    }
-    append_labels(batch, answers.table.label);
-    answers.table.samples += batch.size();
-    if (keep_logits) answers.logits.insert(answers.logits.end(), logits.begin(), logits.end());
+    const std::size_t done = logits->values.size();
+    logits->values.resize(done + std::size_t(batch.size() * logits->exits * logits->classes));
+    runner.run_all(exec, batch.images.data<float>(), batch.size(), logits->values.data() + done);
+    append_labels(batch, logits->labels);
   });
-  return answers;
+  return logits;
+}
+
+ExitTable exit_table(std::shared_ptr<const ExitLogits> logits, const nn::ExitRule& rule) {
+  ExitTable table = told(*logits, rule, std::vector<bool>(std::size_t(logits->exits - 1), true));
+  if (rule.remembers())
+    table.among = [logits, rule](const std::vector<bool>& in_use) { return told(*logits, rule, in_use); };
+  return table;
 }
 
 TakenExits take_exits(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
-                      const nn::Thresholds& thresholds, nn::Confidence kind, const Watch& watch) {
+                      const nn::Thresholds& thresholds, const nn::ExitRule& rule, const Watch& watch) {
   TakenExits taken;
   each_batch(loader, watch, [&](const data::Batch& batch) {
     const std::size_t first = taken.outcomes.size();
     taken.outcomes.resize(first + std::size_t(batch.size()));
-    runner.run(exec, batch.images.data<float>(), batch.size(), thresholds, kind,
+    runner.run(exec, batch.images.data<float>(), batch.size(), thresholds, rule,
                std::span(taken.outcomes).subspan(first));
     append_labels(batch, taken.labels);
   });

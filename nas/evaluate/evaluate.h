@@ -1,6 +1,8 @@
 // Accuracy and cost of a deployed network on labelled images: every figure is counted over the plan that
 // ships.
 #pragma once
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "data/loader.h"
@@ -11,12 +13,16 @@
 namespace offramp::nas {
 
 // Every sample through every exit once: what tuning and offline evaluation work on.
-struct ExitAnswers {
-  ExitTable table;
-  std::vector<float> logits;  // [samples][exits][classes]; empty unless wanted
+struct ExitLogits {
+  i64 exits = 0, classes = 0;
+  std::vector<float> values;  // [samples][exits][classes]
+  std::vector<i32> labels;    // [samples]
 };
-ExitAnswers answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader, nn::Confidence kind,
-                       const Watch& watch, bool keep_logits = false);
+std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
+                                             const Watch& watch);
+
+// Every sample told what it would be told at run time.
+ExitTable exit_table(std::shared_ptr<const ExitLogits> logits, const nn::ExitRule& rule);
 
 // Early exits really taken: one outcome per sample, in the order of the data.
 struct TakenExits {
@@ -24,7 +30,7 @@ struct TakenExits {
   std::vector<i64> labels;
 };
 TakenExits take_exits(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
-                      const nn::Thresholds& thresholds, nn::Confidence kind, const Watch& watch);
+                      const nn::Thresholds& thresholds, const nn::ExitRule& rule, const Watch& watch);
 
 // MACs between exits and of heads, read from the plan.
 ExitCosts exit_costs_of(const nn::Plan& plan);

@@ -7,6 +7,7 @@
 #include "nas/latency/predict.h"
 #include "nas/search/limits.h"
 #include "nas/seeds.h"
+#include "nas/thresholds/calibration.h"
 #include "nn/record.h"
 
 namespace offramp::nas {
@@ -19,19 +20,31 @@ constexpr i64 kCurvePoints = 200;  // kept in a model file
 
 i64 ScoredNetwork::full_macs() const { return nn::exit_costs(*plan).back().leave_macs; }
 
+Tuning tuning_of(const SearchConfig& config) {
+  Tuning tuning{.rule = {.confidence = nn::parse_confidence(config.tune.confidence),
+                         .temperature = {},
+                         .cascade = config.tune.cascade},
+                .calibrate = config.tune.calibrate,
+                .options = {.tolerance = config.search.tolerance}};
+  if (config.target_macs > 0) tuning.options.target_macs = config.target_macs;
+  return tuning;
+}
+
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,
-                         const data::Normalisation& normalisation, nn::Confidence confidence,
-                         const TuneOptions& options, const Watch& watch) {
+                         const data::Normalisation& normalisation, const Tuning& tuning, const Watch& watch) {
   nn::EarlyExitRunner runner(plan, exec.target(), kBatch, exec.threads());
   data::Loader loader(split, normalisation, {.batch = kBatch, .height = plan->height, .width = plan->width});
-  ScoredNetwork scored{.plan = plan};
-  scored.table = answer_all(exec, runner, loader, confidence, watch).table;
-  for (float c :
-       scored.table.confidence)  // one that knows nothing and one that is broken must not look alike
-    if (!std::isfinite(c)) throw Error("the network's answers are not finite numbers");
+  ScoredNetwork scored{.plan = plan, .rule = tuning.rule};
+  const auto logits = answer_all(exec, runner, loader, watch);
+  for (float l : logits->values)  // one that knows nothing and one that is broken must not look alike
+    if (!std::isfinite(l)) throw Error("the network's answers are not finite numbers");
+  if (tuning.calibrate)
+    scored.rule.temperature =
+        fit_temperatures(logits->values, logits->labels, logits->exits, logits->classes);
+  scored.table = exit_table(logits, scored.rule);
   scored.costs = exit_costs_of(*plan);
-  scored.curve = accuracy_cost_curve(scored.table, scored.costs, options.quantiles);
-  scored.point = pick(scored.curve, scored.table.samples, options);
+  scored.curve = accuracy_cost_curve(scored.table, scored.costs, tuning.options.quantiles);
+  scored.point = pick(scored.curve, scored.table.samples, tuning.options);
   scored.result = apply_policy(scored.table, scored.costs, scored.point.thresholds);
   return scored;
 }
@@ -58,7 +71,7 @@ nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, cons
                   .class_names = splits.train.classes,
                   .mean = normalisation.mean,
                   .std = normalisation.std,
-                  .confidence = nn::parse_confidence(config.tune.confidence),
+                  .rule = scored.rule,
                   .thresholds = scored.point.thresholds,
                   .data = config.data,
                   .split_seed = stream_seed(config.seed, "split"),
@@ -80,10 +93,8 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, i64 epochs, do
     train_network(exec_, network, training, config_, epochs, lr, seed, phase, watch, checkpoint);
   }
   recalibrate(exec_, network, training, images, config_.train.batch);
-  TuneOptions options{.tolerance = config_.search.tolerance};
-  if (config_.target_macs > 0) options.target_macs = config_.target_macs;
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
-                    normalisation_, nn::parse_confidence(config_.tune.confidence), options, watch);
+                    normalisation_, tuning_of(config_), watch);
 }
 
 CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Watch& watch) const {

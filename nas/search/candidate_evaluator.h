@@ -16,6 +16,7 @@ namespace offramp::nas {
 // A network ready to ship, scored on the tune split.
 struct ScoredNetwork {
   std::shared_ptr<const nn::Plan> plan;
+  nn::ExitRule rule;
   ExitTable table;  // of the tune split
   ExitCosts costs;
   std::vector<CurvePoint> curve;
@@ -71,9 +72,16 @@ nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, cons
                    const Genotype& genotype, const data::Splits& splits,
                    const data::Normalisation& normalisation, const std::string& build);
 
+// How the exits of a network are to decide and be tuned.
+struct Tuning {
+  nn::ExitRule rule;
+  bool calibrate = false;  // temperatures fitted on the split, in place of the rule's
+  TuneOptions options;
+};
+Tuning tuning_of(const SearchConfig& config);
+
 // Any plan, scored on a split: the part that `tune` shares.
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,
-                         const data::Normalisation& normalisation, nn::Confidence confidence,
-                         const TuneOptions& options, const Watch& watch);
+                         const data::Normalisation& normalisation, const Tuning& tuning, const Watch& watch);
 
 }  // namespace offramp::nas

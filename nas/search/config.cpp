@@ -106,16 +106,16 @@ class Keys {
         "train.distill", [](auto& c) -> auto& { return c.train.distill; }, 0, 1);
     number(
         "train.ema", [](auto& c) -> auto& { return c.train.ema; }, 0, 0.999999);
-    all.push_back({"train.augment", [](const SearchConfig& c) { return c.train.augment ? "true" : "false"; },
-                   [](SearchConfig& c, const std::string& v) {
-                     if (v != "true" && v != "false")
-                       throw usage_error("train.augment: wanted true or false, got '" + v + "'");
-                     c.train.augment = v == "true";
-                   }});
+    truth(
+        "train.augment", [](auto& c) -> auto& { return c.train.augment; });
     count(
         "tune.samples", [](auto& c) -> auto& { return c.tune.samples; }, 0);
     text("tune.confidence", [](auto& c) -> auto& { return c.tune.confidence; },
-         {"margin", "max_probability", "entropy"});
+         {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative"});
+    truth(
+        "tune.calibrate", [](auto& c) -> auto& { return c.tune.calibrate; });
+    truth(
+        "tune.cascade", [](auto& c) -> auto& { return c.tune.cascade; });
   }
 
   std::vector<Key> all;
@@ -131,6 +131,15 @@ class Keys {
                        throw usage_error(name + ": this build knows " + list + ", got '" + v + "'");
                      }
                      where(c) = v;
+                   }});
+  }
+  template <class Where>
+  void truth(const std::string& name, Where where) {
+    all.push_back({name, [where](const SearchConfig& c) { return where(c) ? "true" : "false"; },
+                   [name, where](SearchConfig& c, const std::string& v) {
+                     if (v != "true" && v != "false")
+                       throw usage_error(name + ": wanted true or false, got '" + v + "'");
+                     where(c) = v == "true";
                    }});
   }
   template <class Where>

@@ -52,6 +52,8 @@ struct SearchConfig {
   struct Tune {
     i64 samples = 0;  // 0: the data's own default
     std::string confidence = "margin";
+    bool calibrate = false;  // a temperature per exit, fitted on the tune split
+    bool cascade = false;    // exits answer together with those before them
   } tune;
 };
 

@@ -315,8 +315,7 @@ class Run {
     nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch, exec_.threads());
     data::Loader loader(splits_.test, normalisation_,
                         {.batch = kTestBatch, .height = scored.plan->height, .width = scored.plan->width});
-    const TakenExits taken = take_exits(exec_, runner, loader, scored.point.thresholds,
-                                        nn::parse_confidence(config_.tune.confidence), watch_);
+    const TakenExits taken = take_exits(exec_, runner, loader, scored.point.thresholds, scored.rule, watch_);
     i64 correct = 0;
     for (std::size_t s = 0; s < taken.outcomes.size(); ++s)
       correct += taken.outcomes[s].predicted == taken.labels[s];

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "nas/thresholds/grid.h"
 #include "nas/thresholds/policy.h"
@@ -30,57 +31,60 @@ struct Goal {
   }
 };
 
-struct Search {
-  const ExitTable& table;
-  const ExitCosts& costs;
-  std::vector<std::vector<float>> grids;
-  std::vector<std::vector<i32>> ranks;
+class Search {
+ public:
+  Search(const ExitTable& table, const ExitCosts& costs, i64 quantiles)
+      : tables_(table),
+        exits_(table.exits),
+        costs_(costs),
+        quantiles_(quantiles > 0 ? quantiles : kQuantiles) {}
 
-  CurvePoint measured(const Thresholds& thresholds) const {
-    const PolicyResult result = apply_policy(table, costs, thresholds);
+  CurvePoint measured(const Thresholds& thresholds) {
+    const PolicyResult result = apply_policy(tables_.at(thresholds), costs_, thresholds);
     return {thresholds, result.correct, result.total_macs};
   }
 
   // The best point along the threshold of `exit`, the others as in `from`.
-  CurvePoint along(i64 exit, const CurvePoint& from, const Goal& goal) const {
-    Thresholds off = from.thresholds, on = from.thresholds;
-    off[exit].reset();
-    on[exit] = 0.0f;
-    const std::vector<i64> leave_off = macs_of_leaving(costs, off), leave_on = macs_of_leaving(costs, on);
-    const std::vector<float>& grid = grids[exit];
+  CurvePoint along(i64 exit, const CurvePoint& from, const Goal& goal) {
+    CurvePoint best = without(exit, from), with = best;
+    Thresholds& on = with.thresholds;
+    on[std::size_t(exit)] = 0.0f;
+    const ExitTable& table = tables_.at(on);
+    const Leg& leg = leg_of(table, exit, on);
+    const std::vector<float>& grid = leg.grid;
+    const std::vector<i64> leave = macs_of_leaving(costs_, on);
+    Thresholds others = on;  // but charged as if `exit` were on
+    others[std::size_t(exit)].reset();
     std::vector<i64> gain(grid.size() + 1, 0),
         more(grid.size() + 1, 0);  // by rank: sent on instead of leaving
-    CurvePoint without{off, 0, 0}, with{on, 0, 0};
+    with.correct = with.total_macs = 0;
     for (i64 s = 0; s < table.samples; ++s) {
-      const i64 other = exit_taken(off, std::span(table.confidence).subspan(s * table.exits, table.exits));
+      const i64 other = exit_taken(others, std::span(table.confidence).subspan(s * table.exits, table.exits));
       const bool right = table.correct(s, other);
-      without.correct += right;
-      without.total_macs += leave_off[other];
       if (other < exit) {
         with.correct += right;
-        with.total_macs += leave_on[other];
+        with.total_macs += leave[other];
       } else {
-        const i32 rank = ranks[exit][s];
+        const i32 rank = leg.rank[s];
         with.correct += table.correct(s, exit);
-        with.total_macs += leave_on[exit];
+        with.total_macs += leave[exit];
         gain[rank] += i64(right) - i64(table.correct(s, exit));
-        more[rank] += leave_on[other] - leave_on[exit];
+        more[rank] += leave[other] - leave[exit];
       }
     }
-    CurvePoint best = without;
     for (std::size_t k = 0; k < grid.size(); ++k) {
       with.correct += gain[k];
       with.total_macs += more[k];
-      with.thresholds[exit] = grid[k];
+      on[std::size_t(exit)] = grid[k];
       if (goal.better(with, best)) best = with;
     }
     return best;
   }
 
-  CurvePoint climb(CurvePoint point, const Goal& goal) const {
+  CurvePoint climb(CurvePoint point, const Goal& goal) {
     for (bool improved = true; improved;) {
       improved = false;
-      for (i64 e = 0; e + 1 < table.exits; ++e) {
+      for (i64 e = 0; e + 1 < exits_; ++e) {
         CurvePoint next = along(e, point, goal);
         if (goal.better(next, point)) point = std::move(next), improved = true;
       }
@@ -88,17 +92,53 @@ struct Search {
     return point;
   }
 
-  CurvePoint best_of_starts(const Goal& goal) const {
-    const Thresholds off(std::size_t(table.exits - 1));
+  CurvePoint best_of_starts(const Goal& goal) {
+    const Thresholds off(std::size_t(exits_ - 1));
     CurvePoint best = climb(measured(off), goal);
-    for (i64 e = 0; e + 1 < table.exits; ++e) {
+    // Rules that look back find little in one exit alone: all of them at once as well.
+    Thresholds all = off;
+    for (i64 e = 0; e + 1 < exits_; ++e) {
       Thresholds start = off;
-      start[e] = grids[e][0];
+      start[std::size_t(e)] = 0.0f;
+      start[std::size_t(e)] = leg_of(tables_.at(start), e, start).grid[0];
+      all[std::size_t(e)] = 0.0f;
       CurvePoint point = climb(measured(start), goal);
+      if (goal.better(point, best)) best = std::move(point);
+    }
+    if (tables_.look_back()) {
+      for (i64 e = 0; e + 1 < exits_; ++e) all[std::size_t(e)] = leg_of(tables_.at(all), e, all).grid.back();
+      CurvePoint point = climb(measured(all), goal);
       if (goal.better(point, best)) best = std::move(point);
     }
     return best;
   }
+
+ private:
+  struct Leg {
+    std::vector<float> grid;
+    std::vector<i32> rank;
+  };
+  const Leg& leg_of(const ExitTable& table, i64 exit, const Thresholds& thresholds) {
+    const auto key = std::pair(exit, tables_.look_back() ? exits_in_use(thresholds) : std::vector<bool>());
+    auto found = legs_.find(key);
+    if (found == legs_.end()) {
+      Leg leg{threshold_grid(table, exit, quantiles_, tables_.look_back()), {}};
+      leg.rank = threshold_ranks(table, exit, leg.grid);
+      found = legs_.emplace(key, std::move(leg)).first;
+    }
+    return found->second;
+  }
+  CurvePoint without(i64 exit, const CurvePoint& from) {
+    Thresholds off = from.thresholds;
+    off[std::size_t(exit)].reset();
+    return measured(off);
+  }
+
+  ExitTables tables_;
+  i64 exits_;
+  const ExitCosts& costs_;
+  i64 quantiles_;
+  std::map<std::pair<i64, std::vector<bool>>, Leg> legs_;
 };
 
 }  // namespace
@@ -106,11 +146,7 @@ struct Search {
 CurvePoint coordinate_search(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options) {
   require_exit_table(table);
   require_exit_costs(costs, table.exits);
-  Search search{table, costs, {}, {}};
-  for (i64 e = 0; e + 1 < table.exits; ++e) {
-    search.grids.push_back(threshold_grid(table, e, options.quantiles > 0 ? options.quantiles : kQuantiles));
-    search.ranks.push_back(threshold_ranks(table, e, search.grids.back()));
-  }
+  Search search(table, costs, options.quantiles);
   if (options.target_macs) {
     const i64 most = std::numeric_limits<i64>::max() / table.samples;
     return search.best_of_starts({.budget = std::min(*options.target_macs, most) * table.samples});

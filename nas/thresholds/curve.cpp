@@ -13,21 +13,99 @@ namespace {
 
 constexpr i64 kMaxExact = 4;          // early exits
 constexpr i64 kOff = 0xFFFF;          // grid index of an exit that is off: above every other
-constexpr i64 kMaxGrid = kOff;        // so that indices stay below kOff
+constexpr i64 kMaxGrid = kOff - 1;    // so that indices stay below kOff
 constexpr i64 kMaxGridOfTwo = 8192;   // bounds the work of two exits at 2^26 combinations
 constexpr i64 kQuantilesOfMany = 64;  // 3 and 4 exits
 constexpr i64 kBudgetsOfMore = 64;    // 5 exits and more
 
-// Cheapest combination for each number of correct answers; exact, since that number is an integer. A
-// combination is written as four 16-bit grid indices, first exit on top, so that a larger key is a larger
-// threshold vector.
+// A combination is written as four 16-bit grid indices, first exit on top, so that among combinations of the
+// same exits a larger key is a larger threshold vector.
+constexpr u64 key_of(i64 exit, i64 index) { return u64(index) << (16 * (kMaxExact - 1 - exit)); }
+constexpr i64 index_in(u64 key, i64 exit) { return i64(key >> (16 * (kMaxExact - 1 - exit)) & 0xFFFF); }
+
+struct Leg {  // an early exit as the enumeration sees it
+  std::vector<float> grid;
+  std::vector<i32> rank;   // [samples], 1..grid.size()
+  std::vector<i32> right;  // [samples], 0 or 1
+};
+
+struct Legs {  // of one set of enabled exits
+  std::vector<Leg> early;
+  std::vector<i32> right_at_end;
+};
+
+Legs legs_of(const ExitTable& table, const std::vector<bool>& in_use, i64 quantiles, bool nobody) {
+  const i64 early = table.exits - 1;
+  Legs legs{std::vector<Leg>(static_cast<std::size_t>(early)), {}};
+  const auto right_at = [&](i64 exit, std::vector<i32>& right) {
+    right.resize(std::size_t(table.samples));
+    for (i64 s = 0; s < table.samples; ++s) right[s] = table.correct(s, exit);
+  };
+  for (i64 e = 0; e < early; ++e) {
+    if (!in_use[std::size_t(e)]) continue;
+    Leg& leg = legs.early[std::size_t(e)];
+    right_at(e, leg.right);
+    leg.grid = threshold_grid(table, e, quantiles, nobody);
+    leg.rank = threshold_ranks(table, e, leg.grid);
+  }
+  right_at(early, legs.right_at_end);
+  return legs;
+}
+
+// What the enumeration of each set of exits has to go by; rules that do not look back have one for all.
+class AllLegs {
+ public:
+  AllLegs(const ExitTable& table, i64 quantiles) : tables_(table), early_(table.exits - 1) {
+    if (quantiles <= 0) quantiles = early_ == 1 ? kMaxGrid : early_ == 2 ? kMaxGridOfTwo : kQuantilesOfMany;
+    quantiles = std::min(quantiles, kMaxGrid);
+    for (u32 mask = 0; mask < (1u << early_); ++mask) {
+      if (mask > 0 && !tables_.look_back()) break;
+      const std::vector<bool> in_use =
+          tables_.look_back() ? exits(mask) : std::vector<bool>(std::size_t(early_), true);
+      legs_.push_back(legs_of(tables_.at(in_use), in_use, quantiles, tables_.look_back()));
+    }
+  }
+
+  const Legs& of(u32 mask) const { return legs_[tables_.look_back() ? mask : 0]; }
+  std::vector<bool> exits(u32 mask) const {
+    std::vector<bool> in_use;
+    for (i64 e = 0; e < early_; ++e) in_use.push_back(mask >> e & 1);
+    return in_use;
+  }
+
+  Thresholds thresholds(u64 key) const {
+    Thresholds thresholds(static_cast<std::size_t>(early_));
+    const u32 mask = mask_of(key);
+    for (i64 e = 0; e < early_; ++e)
+      if (mask >> e & 1)
+        thresholds[std::size_t(e)] = of(mask).early[std::size_t(e)].grid[std::size_t(index_in(key, e))];
+    return thresholds;
+  }
+  bool larger(u64 a, u64 b) const {
+    if (!tables_.look_back() || mask_of(a) == mask_of(b)) return a > b;
+    return larger_thresholds(thresholds(a), thresholds(b));
+  }
+
+ private:
+  u32 mask_of(u64 key) const {
+    u32 mask = 0;
+    for (i64 e = 0; e < early_; ++e) mask |= u32(index_in(key, e) != kOff) << e;
+    return mask;
+  }
+
+  ExitTables tables_;
+  i64 early_;
+  std::vector<Legs> legs_;
+};
+
+// Cheapest combination for each number of correct answers; exact, since that number is an integer.
 class Cheapest {
  public:
-  explicit Cheapest(i64 samples) : best_(std::size_t(samples) + 1) {}
+  Cheapest(i64 samples, const AllLegs& legs) : legs_(legs), best_(std::size_t(samples) + 1) {}
 
   void offer(i64 correct, i64 macs, u64 key) {
     Entry& entry = best_[std::size_t(correct)];
-    if (macs < entry.macs || (macs == entry.macs && key > entry.key)) entry = {macs, key};
+    if (macs < entry.macs || (macs == entry.macs && legs_.larger(key, entry.key))) entry = {macs, key};
   }
 
   template <class Take>
@@ -42,23 +120,19 @@ class Cheapest {
     i64 macs = std::numeric_limits<i64>::max();
     u64 key = 0;
   };
+  const AllLegs& legs_;
   std::vector<Entry> best_;
-};
-
-constexpr u64 key_of(i64 exit, i64 index) { return u64(index) << (16 * (kMaxExact - 1 - exit)); }
-
-struct Leg {  // an early exit as the enumeration sees it
-  std::vector<float> grid;
-  std::vector<i32> rank;   // [samples], 1..grid.size()
-  std::vector<i32> right;  // [samples], 0 or 1
 };
 
 // All combinations of one set of enabled exits.
 class Enumeration {
  public:
-  Enumeration(const std::vector<Leg>& legs, const std::vector<i32>& right_at_end,
-              const std::vector<i64>& leave, std::vector<i64> enabled, Cheapest& cheapest)
-      : legs_(legs), end_(right_at_end), leave_(leave), enabled_(std::move(enabled)), cheapest_(cheapest) {}
+  Enumeration(const Legs& legs, const std::vector<i64>& leave, std::vector<i64> enabled, Cheapest& cheapest)
+      : legs_(legs.early),
+        end_(legs.right_at_end),
+        leave_(leave),
+        enabled_(std::move(enabled)),
+        cheapest_(cheapest) {}
 
   void run() {
     key_ = 0;
@@ -171,35 +245,19 @@ class Enumeration {
 
 std::vector<CurvePoint> exact_curve(const ExitTable& table, const ExitCosts& costs, i64 quantiles) {
   const i64 early = table.exits - 1;
-  if (quantiles <= 0) quantiles = early == 1 ? kMaxGrid : early == 2 ? kMaxGridOfTwo : kQuantilesOfMany;
-  quantiles = std::min(quantiles, kMaxGrid);
-  std::vector<Leg> legs(static_cast<std::size_t>(early));
-  std::vector<i32> right_at_end(std::size_t(table.samples));
-  for (i64 e = 0; e < table.exits; ++e) {
-    std::vector<i32>& right = e < early ? legs[e].right : right_at_end;
-    right.resize(std::size_t(table.samples));
-    for (i64 s = 0; s < table.samples; ++s) right[s] = table.correct(s, e);
-    if (e == early) break;
-    legs[e].grid = threshold_grid(table, e, quantiles);
-    legs[e].rank = threshold_ranks(table, e, legs[e].grid);
-  }
-  Cheapest cheapest(table.samples);
+  const AllLegs legs(table, quantiles);
+  Cheapest cheapest(table.samples, legs);
   for (u32 mask = 0; mask < (1u << early); ++mask) {
     std::vector<i64> enabled;
     Thresholds on(static_cast<std::size_t>(early));
     for (i64 e = 0; e < early; ++e)
-      if (mask >> e & 1) enabled.push_back(e), on[e] = 0.0f;
+      if (mask >> e & 1) enabled.push_back(e), on[std::size_t(e)] = 0.0f;
     const std::vector<i64> leave = macs_of_leaving(costs, on);
-    Enumeration(legs, right_at_end, leave, std::move(enabled), cheapest).run();
+    Enumeration(legs.of(mask), leave, std::move(enabled), cheapest).run();
   }
   std::vector<CurvePoint> curve;
   cheapest.front([&](i64 correct, i64 macs, u64 key) {
-    Thresholds thresholds(static_cast<std::size_t>(early));
-    for (i64 e = 0; e < early; ++e) {
-      const i64 index = key >> (16 * (kMaxExact - 1 - e)) & 0xFFFF;
-      if (index != kOff) thresholds[e] = legs[e].grid[index];
-    }
-    curve.push_back({std::move(thresholds), correct, macs});
+    curve.push_back({legs.thresholds(key), correct, macs});
   });
   std::reverse(curve.begin(), curve.end());
   return curve;

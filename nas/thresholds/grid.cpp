@@ -1,6 +1,7 @@
 #include "nas/thresholds/grid.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace offramp::nas {
@@ -15,7 +16,14 @@ float between(float low, float high) {
 
 }  // namespace
 
-std::vector<float> threshold_grid(const ExitTable& table, i64 exit, i64 limit) {
+std::vector<float> threshold_grid(const ExitTable& table, i64 exit, i64 limit, bool nobody) {
+  if (nobody) {
+    std::vector<float> grid = threshold_grid(table, exit, limit);
+    float most = table.confidence[std::size_t(exit)];
+    for (i64 s = 1; s < table.samples; ++s) most = std::max(most, table.confidence[s * table.exits + exit]);
+    grid.push_back(std::max(most + 1, std::nextafter(most, std::numeric_limits<float>::max())));
+    return grid;
+  }
   const i64 n = table.samples;
   std::vector<float> sorted(static_cast<std::size_t>(n));
   for (i64 s = 0; s < n; ++s) sorted[s] = table.confidence[s * table.exits + exit];

@@ -26,6 +26,7 @@ std::vector<CurvePoint> share_sweep(const ExitTable& table, const ExitCosts& cos
   constexpr int kSteps = 20;
   require_exit_table(table);
   require_exit_costs(costs, table.exits);
+  ExitTables tables(table);
   std::vector<CurvePoint> points;
   for (int p = 1; p < 2 * kSteps; ++p) {
     const double q = double(p) / kSteps;
@@ -34,12 +35,13 @@ std::vector<CurvePoint> share_sweep(const ExitTable& table, const ExitCosts& cos
     const double sum = std::accumulate(share.begin(), share.end(), 0.0);
     std::vector<i64> staying(std::size_t(table.samples), 0);
     std::iota(staying.begin(), staying.end(), i64{0});
-    Thresholds thresholds;
+    Thresholds thresholds(std::size_t(table.exits - 1));
     for (i64 e = 0; e + 1 < table.exits; ++e) {
       const i64 wanted = i64(std::floor(double(table.samples) * share[std::size_t(e)] / sum + 0.5));
-      thresholds.push_back(let_go(table, e, wanted, staying));
+      thresholds[std::size_t(e)] = 0.0f;  // an exit's answer depends on itself and on those before it
+      thresholds[std::size_t(e)] = let_go(tables.at(thresholds), e, wanted, staying);
     }
-    const PolicyResult result = apply_policy(table, costs, thresholds);
+    const PolicyResult result = apply_policy(tables.at(thresholds), costs, thresholds);
     points.push_back({thresholds, result.correct, result.total_macs});
   }
   return points;

@@ -15,18 +15,25 @@ std::string_view confidence_name(Confidence kind) {
       return "max_probability";
     case Confidence::entropy:
       return "entropy";
+    case Confidence::patience:
+      return "patience";
+    case Confidence::cumulative:
+      return "cumulative";
   }
   return "?";
 }
 
 Confidence parse_confidence(std::string_view name) {
-  for (Confidence kind : {Confidence::margin, Confidence::max_probability, Confidence::entropy})
+  std::string list;
+  for (Confidence kind : kConfidences) {
     if (name == confidence_name(kind)) return kind;
-  throw usage_error("unknown confidence '" + std::string(name) +
-                    "': expected margin, max_probability or entropy");
+    list += (list.empty() ? "" : ", ") + std::string(confidence_name(kind));
+  }
+  if (name == "max_prob") return Confidence::max_probability;
+  throw usage_error("unknown confidence '" + std::string(name) + "': expected one of " + list);
 }
 
-Decision decide(Confidence kind, const float* logits, i64 classes) {
+Decision decide(Confidence kind, const float* logits, i64 classes, float temperature) {
   i64 best = 0, second = -1;
   for (i64 c = 1; c < classes; ++c) {
     if (logits[c] > logits[best]) {
@@ -37,15 +44,16 @@ Decision decide(Confidence kind, const float* logits, i64 classes) {
     }
   }
   // Double inside, one rounding at the end.
+  const double sharpness = 1 / double(temperature);  // 1: exact, so that no temperature leaves no trace
+  const auto below_best = [&](i64 c) { return (double(logits[c]) - double(logits[best])) * sharpness; };
   double sum = 0, weighted = 0;
   for (i64 c = 0; c < classes; ++c) {
-    const double shifted = double(logits[c]) - double(logits[best]), e = std::exp(shifted);
+    const double shifted = below_best(c), e = std::exp(shifted);
     sum += e;
     weighted += e * shifted;
   }
   double value = 1 / sum;
-  if (kind == Confidence::margin && second >= 0)
-    value = (1 - std::exp(double(logits[second]) - double(logits[best]))) / sum;
+  if (kind == Confidence::margin && second >= 0) value = (1 - std::exp(below_best(second))) / sum;
   if (kind == Confidence::entropy)
     value = classes > 1 ? 1 - (std::log(sum) - weighted / sum) / std::log(double(classes)) : 1;
   return {best, float(value)};

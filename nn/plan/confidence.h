@@ -9,19 +9,29 @@ namespace offramp::nn {
 enum class Confidence : u8 {
   margin,           // softmax top-1 minus top-2, in [0,1]
   max_probability,  // softmax top-1
-  entropy           // 1 - H(softmax) / log(classes), in [0,1]: higher is surer, like the others
+  entropy,          // 1 - H(softmax) / log(classes), in [0,1]: higher is surer, like the others
+  // These two depend on the exits that the sample met before (nn/plan/exit_rule.h).
+  patience,   // how many exits in a row, this one the last, gave the same class: 1, 2, ...
+  cumulative  // probability of having left by now: 1 - prod (1 - softmax top-1) over the exits met
 };
 
+// In the order in which they are to be listed.
+inline constexpr Confidence kConfidences[] = {Confidence::margin, Confidence::max_probability,
+                                              Confidence::entropy, Confidence::patience,
+                                              Confidence::cumulative};
+
 std::string_view confidence_name(Confidence kind);
-Confidence parse_confidence(std::string_view name);  // throws Error(usage)
+// Throws Error(usage) for an unknown name. "max_prob" is short for max_probability.
+Confidence parse_confidence(std::string_view name);
 
 struct Decision {
   i64 predicted;  // index of the largest logit, the first of equal ones
   float confidence;
 };
 
-// logits [classes], classes >= 2. A sample leaves where confidence >= threshold. The same float for the same
-// logits wherever it is computed: thresholds tuned offline pick the same exits at run time.
-Decision decide(Confidence kind, const float* logits, i64 classes);
+// Of one classifier alone; patience and cumulative: its max_probability, from which they are made. logits
+// [classes], classes >= 2, divided by `temperature` > 0. The same float for the same logits wherever it is
+// computed: thresholds tuned offline pick the same exits at run time.
+Decision decide(Confidence kind, const float* logits, i64 classes, float temperature = 1);
 
 }  // namespace offramp::nn

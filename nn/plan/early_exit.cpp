@@ -52,18 +52,22 @@ void EarlyExitRunner::load(const float* images, i64 n) {
 }
 
 void EarlyExitRunner::run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds,
-                          Confidence kind, std::span<Outcome> outcomes) {
+                          const ExitRule& rule, std::span<Outcome> outcomes) {
   const std::vector<i64> costs = leave_macs(exits_, thresholds);
+  if (!rule.temperature.empty() && rule.temperature.size() != exits_.size())
+    throw usage_error("wanted " + std::to_string(exits_.size()) + " temperatures, one per exit, got " +
+                      std::to_string(rule.temperature.size()));
   const i64 image = runner_.plan().buffers[0];
   for (i64 done = 0; done < n; done += runner_.max_batch()) {
     const i64 group = std::min(runner_.max_batch(), n - done);
     load(images + done * image, group);
-    run_group(host(exec), group, thresholds, kind, costs, outcomes.data() + done);
+    decider_.start(rule, group, runner_.plan().classes);
+    run_group(host(exec), group, thresholds, costs, outcomes.data() + done);
   }
 }
 
-void EarlyExitRunner::run_group(Exec& exec, i64 n, const Thresholds& thresholds, Confidence kind,
-                                std::span<const i64> costs, Outcome* outcomes) {
+void EarlyExitRunner::run_group(Exec& exec, i64 n, const Thresholds& thresholds, std::span<const i64> costs,
+                                Outcome* outcomes) {
   alive_.resize(size_t(n));
   std::iota(alive_.begin(), alive_.end(), i64{0});
   const i64 stages = i64(runner_.plan().stages.size()), classes = runner_.plan().classes;
@@ -78,7 +82,7 @@ void EarlyExitRunner::run_group(Exec& exec, i64 n, const Thresholds& thresholds,
     const float* logits = runner_.run_head(exec, stage, i64(alive_.size()));
     keep_.clear();
     for (size_t row = 0; row < alive_.size(); ++row) {
-      const Decision d = decide(kind, logits + i64(row) * classes, classes);
+      const Decision d = decider_.decide(alive_[row], i64(e), logits + i64(row) * classes);
       if (last || d.confidence >= *thresholds[e])
         outcomes[alive_[row]] = {d.predicted, d.confidence, i64(e), costs[e]};
       else

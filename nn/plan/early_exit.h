@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "nn/plan/confidence.h"
+#include "nn/plan/exit_rule.h"
 #include "nn/plan/runner.h"
 
 namespace offramp::nn {
@@ -34,8 +34,8 @@ class EarlyExitRunner {
 
   // images [n,height,width,channels], any n: taken in groups. Samples that left are moved out,
   // so later stages compute the rest only. Throws Error(usage) when the number of thresholds is not exits
-  // - 1.
-  void run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds, Confidence kind,
+  // - 1, or that of temperatures not exits.
+  void run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds, const ExitRule& rule,
            std::span<Outcome> outcomes);
 
   // Every sample through every exit: logits [n, exits, classes].
@@ -44,12 +44,13 @@ class EarlyExitRunner {
  private:
   Exec& host(Exec& exec);
   void load(const float* images, i64 n);
-  void run_group(Exec& exec, i64 n, const Thresholds& thresholds, Confidence kind, std::span<const i64> costs,
+  void run_group(Exec& exec, i64 n, const Thresholds& thresholds, std::span<const i64> costs,
                  Outcome* outcomes);
 
   PlanRunner runner_;
   std::unique_ptr<Exec> host_;  // where the caller's context computes on a card: the plan is the host's
   std::vector<ExitCost> exits_;
+  ExitDecider decider_;
   std::vector<i64> alive_, keep_;  // sample behind each row still computed; rows that stay
 };
 

@@ -13,7 +13,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormatVersion = 1;
+// Version 2 has temperatures or a cascade, without which a reader would take other exits; files that have
+// neither stay version 1.
+constexpr int kPlainVersion = 1, kFormatVersion = 2;
 constexpr size_t kMaxSteps = 10'000, kMaxBuffers = 100'000, kMaxCurve = 1'000'000;
 constexpr i64 kMaxSamples = i64{1} << 32;  // of a data set
 
@@ -193,10 +195,22 @@ Thresholds thresholds_from(const Json& json, size_t exits) {
   return thresholds;
 }
 
+void read_calibration(ExitRule& rule, const Json& json, size_t exits) {
+  for (const Json& t : list(json, "temperature", exits)) rule.temperature.push_back(real(t, "temperature"));
+  if (!rule.temperature.empty() && rule.temperature.size() != exits)
+    bad("'temperature' must hold one value per exit, or none");
+  for (float t : rule.temperature)
+    if (!(t > 0)) bad("'temperature' must be positive");
+  const Json& cascade = at(json, "cascade");
+  if (!cascade.is_boolean()) bad("'cascade' is neither true nor false");
+  rule.cascade = cascade.get<bool>();
+}
+
 Model model_from(const Json& json, std::map<std::string, Tensor> tensors) {
-  if (const i64 version = integer(json, "format_version"); version != kFormatVersion)
-    bad("format version " + std::to_string(version) + " is not the one this program reads (" +
-        std::to_string(kFormatVersion) + ")");
+  const i64 version = integer(json, "format_version");
+  if (version < kPlainVersion || version > kFormatVersion)
+    bad("format version " + std::to_string(version) + " is not one that this program reads (" +
+        std::to_string(kPlainVersion) + " to " + std::to_string(kFormatVersion) + ")");
   Model model;
   auto plan = std::make_shared<Plan>(plan_from(at(json, "plan"), std::move(tensors)));
   model.plan = plan;
@@ -218,7 +232,8 @@ Model model_from(const Json& json, std::map<std::string, Tensor> tensors) {
   }
   for (float s : model.std)
     if (!(s > 0)) bad("'std' must be positive");
-  model.confidence = parse_confidence(text(at(json, "confidence"), "confidence"));
+  model.rule.confidence = parse_confidence(text(at(json, "confidence"), "confidence"));
+  if (version > kPlainVersion) read_calibration(model.rule, json, exits);
   model.thresholds = thresholds_from(at(json, "thresholds"), exits);
   model.curve_samples = amount(json, "curve_samples", kMaxSamples);
   for (const Json& p : list(json, "curve", kMaxCurve))
@@ -270,23 +285,28 @@ void save_model(const std::string& path, const Model& model) {
   for (const CurvePoint& p : model.curve)
     curve.push_back(
         {{"thresholds", to_json(p.thresholds)}, {"accuracy", p.accuracy}, {"total_macs", p.total_macs}});
-  const Json json{{"format_version", kFormatVersion},
-                  {"space", model.space},
-                  {"genotype", model.genotype},
-                  {"plan", to_json(plan)},
-                  {"class_names", model.class_names},
-                  {"mean", model.mean},
-                  {"std", model.std},
-                  {"confidence", confidence_name(model.confidence)},
-                  {"thresholds", to_json(model.thresholds)},
-                  {"curve", curve},
-                  {"curve_samples", model.curve_samples},
-                  {"data", model.data},
-                  {"split_seed", model.split_seed},
-                  {"train_samples", model.train_samples},
-                  {"tune_samples", model.tune_samples},
-                  {"seed", model.seed},
-                  {"build", model.build}};
+  const bool plain = model.rule.temperature.empty() && !model.rule.cascade;
+  Json json{{"format_version", plain ? kPlainVersion : kFormatVersion},
+            {"space", model.space},
+            {"genotype", model.genotype},
+            {"plan", to_json(plan)},
+            {"class_names", model.class_names},
+            {"mean", model.mean},
+            {"std", model.std},
+            {"confidence", confidence_name(model.rule.confidence)},
+            {"thresholds", to_json(model.thresholds)},
+            {"curve", curve},
+            {"curve_samples", model.curve_samples},
+            {"data", model.data},
+            {"split_seed", model.split_seed},
+            {"train_samples", model.train_samples},
+            {"tune_samples", model.tune_samples},
+            {"seed", model.seed},
+            {"build", model.build}};
+  if (!plain) {
+    json["temperature"] = model.rule.temperature;
+    json["cascade"] = model.rule.cascade;
+  }
   SafeTensors file;
   for (const PlanWeight& w : plan.weights) file.tensors[w.name] = w.value;
   file.metadata["offramp"] = json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);

@@ -24,7 +24,7 @@ struct Model {
   std::vector<std::string> class_names;
   std::vector<float> mean, std;  // per channel, of pixels scaled to [0,1]: input = (pixel / 255 - mean) / std
 
-  Confidence confidence = Confidence::margin;
+  ExitRule rule;
   Thresholds thresholds;          // one per exit but the last
   std::vector<CurvePoint> curve;  // ascending in MACs; may be empty
   i64 curve_samples = 0;          // behind every point of the curve

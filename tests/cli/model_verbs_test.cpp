@@ -272,6 +272,55 @@ TEST(ModelVerbs, Profile) {
               1e-6 * double(step["images_per_s"]));
 }
 
+// What tune counts is what eval and predict do: for every way of being sure, thresholds from the stored
+// curve.
+TEST(ModelVerbs, EveryConfidenceIsTunedStoredAndHonoured) {
+  const TempDir dir;
+  const std::string model =
+      train(dir, "m.safetensors", "--epochs 1 --batch 64 --set train.samples=1000 --set tune.samples=400");
+  for (const std::string flags :
+       {"margin", "max_probability", "entropy", "patience", "cumulative", "cumulative --calibrate",
+        "margin --cascade", "entropy --calibrate --cascade"}) {
+    SCOPED_TRACE(flags);
+    const std::string out = dir / "tuned.safetensors", confidence = flags.substr(0, flags.find(' '));
+    const Ran tuned =
+        offramp_run("tune --json --curve --model " + model + " --confidence " + flags + " --out " + out);
+    ASSERT_EQ(tuned.code, 0) << tuned.err;
+    const bool calibrated = flags.find("--calibrate") != std::string::npos;
+    EXPECT_EQ(tuned.json()["temperature"].size(), calibrated ? 3u : 0u);
+    const Json curve = tuned.json()["curve"];
+    ASSERT_GT(curve.size(), 1u);
+    i64 early = 0;
+    for (std::size_t i = 0; i < curve.size(); i += 1 + curve.size() / 3) {
+      const std::string target = std::to_string(i64(std::ceil(double(curve[i]["avg_macs"]))));
+      const Json e =
+          offramp_run("eval --json --split tune --model " + out + " --target-macs " + target).json();
+      EXPECT_EQ(e["confidence"], confidence);
+      EXPECT_EQ(e["temperature"], tuned.json()["temperature"]);
+      EXPECT_EQ(e["cascade"], flags.find("--cascade") != std::string::npos);
+      EXPECT_EQ(e["thresholds"], curve[i]["thresholds"]);
+      EXPECT_EQ(e["accuracy"], curve[i]["accuracy"]);
+      EXPECT_EQ(e["avg_macs"], curve[i]["avg_macs"]);
+      early += double(e["exits"].back()["share"]) < 1;
+    }
+    EXPECT_GT(early, 0);
+    const Json own = offramp_run("eval --json --split tune --model " + out).json();
+    EXPECT_EQ(own["accuracy"], tuned.json()["accuracy"]);
+    EXPECT_EQ(own["avg_macs"], tuned.json()["avg_macs"]);
+  }
+  // What is not asked for stays as the model has it.
+  const Json again = offramp_run("tune --json --model " + dir / "tuned.safetensors").json();
+  EXPECT_EQ(again["confidence"], "entropy");
+  EXPECT_EQ(again["temperature"].size(), 3u);
+  EXPECT_EQ(again["cascade"], true);
+  const Json plain =
+      offramp_run("tune --json --no-calibrate --no-cascade --model " + dir / "tuned.safetensors").json();
+  EXPECT_EQ(plain["temperature"].size(), 0u);
+  EXPECT_EQ(plain["cascade"], false);
+  EXPECT_EQ(offramp_run("tune --json --model " + model + " --confidence max_prob").code, 0);
+  EXPECT_EQ(offramp_run("eval --json --model " + model).json()["confidence"], "max_probability");
+}
+
 TEST(ModelVerbs, BadInputIsOneLineAndItsCode) {
   const TempDir dir;
   const std::string model = untrained(dir), good = slurp(model), g = genotype();

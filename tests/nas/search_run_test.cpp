@@ -82,6 +82,8 @@ class SearchRun : public ::testing::Test {
     return go(r, threads);
   }
 
+  void expect_figures_of_model_files(const std::vector<std::string>& settings);
+
   // What a run promises to be the same again.
   static std::map<std::string, std::string> results(const std::string& out) {
     std::map<std::string, std::string> files;
@@ -199,8 +201,9 @@ TEST_F(SearchRun, SameResultForAnyThreadsAndInterruptions) {
   EXPECT_NE(slurp(other.out + "/front.csv"), slurp(one.out + "/front.csv"));
 }
 
-TEST_F(SearchRun, FiguresAreThoseOfTheModelFiles) {
-  const SearchRequest r = request("run");
+void SearchRun::expect_figures_of_model_files(const std::vector<std::string>& settings) {
+  SearchRequest r = request("run");
+  for (const std::string& s : settings) set_assignment(r.config, s);
   const SearchResult result = whole(r, 2);
   const data::Splits splits = data::load("mnist", {.dirs = r.data_dirs,
                                                    .seed = stream_seed(r.config.seed, "split"),
@@ -231,7 +234,7 @@ TEST_F(SearchRun, FiguresAreThoseOfTheModelFiles) {
     };
     exec.recorder = &recorder;
     const TakenExits taken =
-        take_exits(exec, runner, *loader_of(splits.tune), model.thresholds, model.confidence, {});
+        take_exits(exec, runner, *loader_of(splits.tune), model.thresholds, model.rule, {});
     exec.recorder = nullptr;
     i64 total = 0, correct = 0;
     for (std::size_t s = 0; s < taken.outcomes.size(); ++s) {
@@ -246,25 +249,26 @@ TEST_F(SearchRun, FiguresAreThoseOfTheModelFiles) {
 
     // Thresholds applied to stored answers take the exits that the runner takes, for every point of the
     // curve.
-    const ExitAnswers answers = answer_all(exec, runner, *loader_of(splits.tune), model.confidence, {});
+    const ExitTable answers = exit_table(answer_all(exec, runner, *loader_of(splits.tune), {}), model.rule);
+    ExitTables tables(answers);
     ASSERT_FALSE(model.curve.empty());
     EXPECT_EQ(model.curve_samples, splits.tune.size());
     std::vector<Thresholds> choices{model.thresholds};
     for (std::size_t i = 0; i < model.curve.size(); i += 1 + model.curve.size() / 4)
       choices.push_back(model.curve[i].thresholds);
     for (std::size_t c = 0; c < choices.size(); ++c) {
-      const TakenExits run =
-          take_exits(exec, runner, *loader_of(splits.tune), choices[c], model.confidence, {});
-      const PolicyResult offline = apply_policy(answers.table, exit_costs_of(*model.plan), choices[c]);
+      const TakenExits run = take_exits(exec, runner, *loader_of(splits.tune), choices[c], model.rule, {});
+      const PolicyResult offline = apply_policy(answers, exit_costs_of(*model.plan), choices[c]);
       i64 macs = 0, right = 0;
-      for (i64 s = 0; s < answers.table.samples; ++s) {
+      for (i64 s = 0; s < answers.samples; ++s) {
         const nn::Outcome& o = run.outcomes[std::size_t(s)];
-        const i64 exit = exit_taken(
-            choices[c], std::span(answers.table.confidence)
-                            .subspan(std::size_t(s * answers.table.exits), std::size_t(answers.table.exits)));
+        const ExitTable& told = tables.at(choices[c]);
+        const std::size_t row = std::size_t(s * told.exits);
+        const i64 exit =
+            exit_taken(choices[c], std::span(told.confidence).subspan(row, std::size_t(told.exits)));
         ASSERT_EQ(o.exit, exit);
-        ASSERT_EQ(o.predicted, answers.table.predicted[std::size_t(s * answers.table.exits + exit)]);
-        early = early || exit + 1 < answers.table.exits;
+        ASSERT_EQ(o.predicted, told.predicted[row + std::size_t(exit)]);
+        early = early || exit + 1 < told.exits;
         macs += o.macs;
         right += o.predicted == run.labels[std::size_t(s)];
       }
@@ -272,14 +276,14 @@ TEST_F(SearchRun, FiguresAreThoseOfTheModelFiles) {
       EXPECT_EQ(right, offline.correct);
     }
     for (const nn::CurvePoint& p : model.curve) {
-      const PolicyResult offline = apply_policy(answers.table, exit_costs_of(*model.plan), p.thresholds);
+      const PolicyResult offline = apply_policy(answers, exit_costs_of(*model.plan), p.thresholds);
       EXPECT_EQ(p.total_macs, offline.total_macs);
       EXPECT_EQ(p.accuracy, offline.accuracy());
     }
 
     // The test split, once more.
     const TakenExits test =
-        take_exits(exec, runner, *loader_of(splits.test), model.thresholds, model.confidence, {});
+        take_exits(exec, runner, *loader_of(splits.test), model.thresholds, model.rule, {});
     i64 test_correct = 0;
     for (std::size_t s = 0; s < test.outcomes.size(); ++s)
       test_correct += test.outcomes[s].predicted == test.labels[s];
@@ -288,6 +292,14 @@ TEST_F(SearchRun, FiguresAreThoseOfTheModelFiles) {
   EXPECT_TRUE(early) << "no sample ever left early: the comparison shows little";
   EXPECT_EQ(slurp(result.chosen_model),
             slurp(r.out + "/models/" + std::to_string(result.chosen) + ".safetensors"));
+}
+
+TEST_F(SearchRun, FiguresAreThoseOfTheModelFiles) { expect_figures_of_model_files({}); }
+
+TEST_F(SearchRun, FiguresAreThoseOfTheModelFilesWhenExitsLookBack) {
+  expect_figures_of_model_files({"tune.confidence=cumulative", "train.samples=128"});
+  fs::remove_all(dir_ / "run");
+  expect_figures_of_model_files({"tune.calibrate=true", "tune.cascade=true", "train.samples=128"});
 }
 
 // Weights of one block are broken: whoever uses it fails, the others are found all the same.

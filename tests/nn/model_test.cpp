@@ -28,7 +28,7 @@ nn::Model sample_model() {
                   .class_names = {"a", "b", "", "\xff", "e"},
                   .mean = {0.1f, 0.2f, 1.0f / 3},
                   .std = {0.3f, 0.25f, 1e-3f},
-                  .confidence = nn::Confidence::entropy,
+                  .rule = {nn::Confidence::entropy, {0.5f, 1.0f / 3, 7.0f}, true},
                   .thresholds = {0.1f, std::nullopt},
                   .curve = {{{std::nullopt, 0.7f}, 0.5, 123}, {{0.3f, 0.4f}, 1.0 / 3, i64{1} << 60}},
                   .curve_samples = 17,
@@ -64,7 +64,7 @@ TEST(ModelFile, ComesBackAsItWasSaved) {
   EXPECT_EQ(back.class_names[0], "a");
   EXPECT_EQ(back.mean, model.mean);
   EXPECT_EQ(back.std, model.std);
-  EXPECT_EQ(back.confidence, model.confidence);
+  EXPECT_EQ(back.rule, model.rule);
   EXPECT_EQ(back.thresholds, model.thresholds);
   ASSERT_EQ(back.curve.size(), 2u);
   for (size_t i = 0; i < 2; ++i) {
@@ -137,6 +137,24 @@ class DamagedModel : public ::testing::Test {
   SafeTensors file_;
   int runs_ = 0;
 };
+
+// A file says no more than it must, so that programs that know neither temperatures nor cascades read it.
+TEST(ModelFile, VersionIsTheOldestThatWillDo) {
+  const TempDir dir;
+  nn::Model model = sample_model();
+  const auto json = [&] {
+    nn::save_model(dir / "m", model);
+    return Json::parse(read_safetensors(dir / "m").metadata.at("offramp"));
+  };
+  EXPECT_EQ(json()["format_version"], 2);
+  for (nn::Confidence kind : nn::kConfidences) {
+    model.rule = {kind};
+    const Json plain = json();
+    EXPECT_EQ(plain["format_version"], 1);
+    EXPECT_FALSE(plain.contains("temperature") || plain.contains("cascade"));
+    EXPECT_EQ(nn::load_model(dir / "m").rule, model.rule);
+  }
+}
 
 TEST_F(DamagedModel, EveryCutIsRefused) {
   EXPECT_FALSE(refused_bytes(good_, "as it was"));
@@ -227,12 +245,17 @@ TEST_F(DamagedModel, Targeted) {
   expect_refused("beyond float", [](Json& j) { j["mean"][0] = 1e300; });
   expect_refused("std 0", [](Json& j) { j["std"][0] = 0; });
   expect_refused("std negative", [](Json& j) { j["std"][1] = -0.5; });
-  expect_refused("version", [](Json& j) { j["format_version"] = 2; });
+  expect_refused("version", [](Json& j) { j["format_version"] = 3; });
+  expect_refused("version 0", [](Json& j) { j["format_version"] = 0; });
   expect_refused("class missing", [](Json& j) { j["class_names"].erase(0); });
   expect_refused("threshold more", [](Json& j) { j["thresholds"].push_back(0.5); });
   expect_refused("curve without samples", [](Json& j) { j["curve_samples"] = 0; });
   expect_refused("negative curve", [](Json& j) { j["curve"][0]["total_macs"] = -5; });
   expect_refused("confidence", [](Json& j) { j["confidence"] = "mood"; });
+  expect_refused("temperature 0", [](Json& j) { j["temperature"][1] = 0; });
+  expect_refused("temperature missing", [](Json& j) { j["temperature"].erase(0); });
+  expect_refused("no temperatures", [](Json& j) { j.erase("temperature"); });
+  expect_refused("cascade", [](Json& j) { j["cascade"] = 1; });
   expect_refused("negative samples", [](Json& j) { j["train_samples"] = -1; });
   expect_refused("gene", [](Json& j) { j["genotype"][0] = -1; });
   expect_refused("unknown step", [](Json& j) { j["plan"]["stages"][0]["body"][0]["op"] = "system"; });

@@ -118,8 +118,41 @@ TEST(Plan, SameBitsInAnyCompany) {
   }
 }
 
-// The runner's exits are those that the stored confidences pick, at any batch; the MACs it reports are those
-// of the kernels it called.
+// What a sample is told at `exit`, written down a second time from the definitions.
+nn::Decision told(const nn::ExitRule& rule, const float* logits, i64 classes,
+                  const nn::Thresholds& thresholds, i64 exit) {
+  std::vector<nn::Decision> met;
+  std::vector<float> sum(size_t(classes), 0);  // of log-probabilities
+  for (i64 e = 0; e <= exit; ++e) {
+    if (e < exit && !thresholds[size_t(e)]) continue;
+    std::vector<float> scaled(logits + e * classes, logits + (e + 1) * classes);
+    double total = 0;
+    for (float& l : scaled)
+      total += std::exp(l /= rule.temperature.empty() ? 1 : rule.temperature[size_t(e)]);
+    for (size_t c = 0; c < scaled.size(); ++c) {
+      sum[c] += float(scaled[c] - std::log(total));
+      if (rule.cascade) scaled[c] = sum[c] / float(met.size() + 1);
+    }
+    met.push_back(nn::decide(rule.confidence, scaled.data(), classes));
+  }
+  nn::Decision decision = met.back();
+  if (rule.confidence == nn::Confidence::patience) {
+    decision.confidence = 0;
+    for (size_t e = met.size(); e-- > 0 && met[e].predicted == decision.predicted;) ++decision.confidence;
+  }
+  if (rule.confidence == nn::Confidence::cumulative) {
+    double stay = 1, left = 0;
+    for (const nn::Decision& d : met) {
+      left += double(d.confidence) * stay;
+      stay *= 1 - double(d.confidence);
+    }
+    decision.confidence = float(left);
+  }
+  return decision;
+}
+
+// The runner's exits are those that the stored logits pick, at any batch; the MACs it reports are those of
+// the kernels it called.
 TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
   nn::EarlyExitNetwork net = sample_network();
   const auto plan = shared(nn::deployable(net));
@@ -128,43 +161,56 @@ TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
   const Target target = default_target();
   const std::vector<float> logits = all_logits(plan, target, 1, 16, images, n);
 
-  // Thresholds that are observed confidences: >= on the same float decides.
-  const auto confidence = [&](i64 sample, i64 exit) {
-    return nn::decide(nn::Confidence::margin, logits.data() + (sample * 3 + exit) * classes, classes);
-  };
-  const auto median = [&](i64 exit) {
-    std::vector<float> all;
-    for (i64 s = 0; s < n; ++s) all.push_back(confidence(s, exit).confidence);
-    std::nth_element(all.begin(), all.begin() + n / 2, all.end());
-    return all[size_t(n / 2)];
-  };
-  const nn::Thresholds cases[] = {{median(0), median(1)},
-                                  {std::nullopt, median(1)},
-                                  {median(0), std::nullopt},
-                                  {std::nullopt, std::nullopt},
-                                  {0.0f, 0.0f},
-                                  {2.0f, 2.0f}};
-  for (const nn::Thresholds& thresholds : cases) {
-    for (i64 batch : {1, 7, 64}) {
-      Recorder recorder;
-      Exec exec(target, 2);
-      exec.recorder = &recorder;
-      nn::EarlyExitRunner runner(plan, target, batch, 2);
-      std::vector<nn::Outcome> outcomes(static_cast<size_t>(n));
-      runner.run(exec, images.data(), n, thresholds, nn::Confidence::margin, outcomes);
-      i64 total = 0;
-      for (i64 s = 0; s < n; ++s) {
-        i64 exit = 2;
-        for (i64 e = 1; e >= 0; --e)
-          if (thresholds[size_t(e)] && confidence(s, e).confidence >= *thresholds[size_t(e)]) exit = e;
-        const nn::Outcome& o = outcomes[size_t(s)];
-        EXPECT_EQ(o.exit, exit);
-        EXPECT_EQ(o.predicted, confidence(s, exit).predicted);
-        EXPECT_EQ(o.confidence, confidence(s, exit).confidence);
-        total += o.macs;
+  std::vector<nn::ExitRule> rules;
+  for (nn::Confidence kind : nn::kConfidences)
+    for (bool cascade : {false, true})
+      rules.push_back({kind, cascade ? std::vector<float>{0.5f, 2.0f, 1.5f} : std::vector<float>(), cascade});
+  rules.push_back({nn::Confidence::margin, {0.25f, 4.0f, 1.0f}, false});
+  for (const nn::ExitRule& rule : rules) {
+    SCOPED_TRACE(std::string(nn::confidence_name(rule.confidence)) + (rule.cascade ? ", cascade" : ""));
+    const auto at = [&](i64 sample, i64 exit, const nn::Thresholds& thresholds) {
+      return told(rule, logits.data() + sample * 3 * classes, classes, thresholds, exit);
+    };
+    // Halfway between observed confidences; patience: two that agree.
+    const auto median = [&](i64 exit) {
+      if (rule.confidence == nn::Confidence::patience) return float(1 + exit);
+      std::vector<float> all;
+      for (i64 s = 0; s < n; ++s) all.push_back(at(s, exit, {5.0f, 5.0f}).confidence);
+      std::sort(all.begin(), all.end());
+      return (all[size_t(n / 2)] + all[size_t(n / 2 - 1)]) / 2;
+    };
+    const nn::Thresholds cases[] = {{median(0), median(1)},
+                                    {std::nullopt, median(1)},
+                                    {median(0), std::nullopt},
+                                    {std::nullopt, std::nullopt},
+                                    {0.0f, 0.0f},
+                                    {5.0f, median(1)},
+                                    {5.0f, 5.0f}};
+    i64 early = 0;
+    for (const nn::Thresholds& thresholds : cases) {
+      for (i64 batch : {1, 7, 64}) {
+        Recorder recorder;
+        Exec exec(target, 2);
+        exec.recorder = &recorder;
+        nn::EarlyExitRunner runner(plan, target, batch, 2);
+        std::vector<nn::Outcome> outcomes(static_cast<size_t>(n));
+        runner.run(exec, images.data(), n, thresholds, rule, outcomes);
+        i64 total = 0;
+        for (i64 s = 0; s < n; ++s) {
+          i64 exit = 2;
+          for (i64 e = 1; e >= 0; --e)
+            if (thresholds[size_t(e)] && at(s, e, thresholds).confidence >= *thresholds[size_t(e)]) exit = e;
+          const nn::Outcome& o = outcomes[size_t(s)];
+          EXPECT_EQ(o.exit, exit);
+          EXPECT_EQ(o.predicted, at(s, exit, thresholds).predicted);
+          EXPECT_NEAR(o.confidence, at(s, exit, thresholds).confidence, 1e-5);
+          total += o.macs;
+          early += exit == 1;
+        }
+        EXPECT_EQ(total, recorder.total().macs);
       }
-      EXPECT_EQ(total, recorder.total().macs);
     }
+    EXPECT_GT(early, 0) << "nobody ever left at the second exit: the comparison shows little";
   }
 }
 
@@ -175,11 +221,14 @@ TEST(EarlyExit, RefusesWrongThresholdsAndTargets) {
   nn::EarlyExitRunner runner(plan, Target::portable, 4);
   std::vector<nn::Outcome> outcomes(4);
   const std::vector<float> images = sample_images(4);
-  EXPECT_THROW(runner.run(exec, images.data(), 4, {0.5f}, nn::Confidence::margin, outcomes), Error);
+  EXPECT_THROW(runner.run(exec, images.data(), 4, {0.5f}, {nn::Confidence::margin}, outcomes), Error);
+  EXPECT_THROW(runner.run(exec, images.data(), 4, {0.5f, 0.5f}, {nn::Confidence::margin, {1.0f}}, outcomes),
+               Error);
   for (Target target : runnable_targets()) {
     if (target == Target::portable) continue;
     Exec other(target, 1);
-    EXPECT_THROW(runner.run(other, images.data(), 4, {0.5f, 0.5f}, nn::Confidence::margin, outcomes), Error);
+    EXPECT_THROW(runner.run(other, images.data(), 4, {0.5f, 0.5f}, {nn::Confidence::margin}, outcomes),
+                 Error);
   }
 }
 

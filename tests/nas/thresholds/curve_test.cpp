@@ -82,6 +82,42 @@ TEST(Curve, EqualsBruteForceOverTheGrid) {
     }
 }
 
+// Rules that look back: the grid of an exit is that of its set, and an exit at which nobody leaves counts.
+TEST(Curve, EqualsBruteForceOverTheGridsOfRulesThatLookBack) {
+  i64 with_silent_exit = 0;
+  for (auto rule : {testing::LooksBack::patience, testing::LooksBack::cumulative})
+    for (i64 early : {1, 2, 3, 4})
+      for (u64 seed = 0; seed < 6; ++seed) {
+        const ExitTable table = looking_back(random_table(seed, 40, early + 1), rule);
+        const ExitCosts costs = random_costs(seed, early + 1);
+        const i64 quantiles = early < 3 ? 0 : 5;
+        std::vector<CurvePoint> all;
+        for (u32 mask = 0; mask < (1u << early); ++mask) {
+          std::vector<bool> in_use;
+          for (i64 e = 0; e < early; ++e) in_use.push_back(mask >> e & 1);
+          const ExitTable among = table.among(in_use);
+          Choices choices;
+          for (i64 e = 0; e < early; ++e) {
+            if (!in_use[std::size_t(e)]) {
+              choices.push_back({std::nullopt});
+              continue;
+            }
+            choices.emplace_back();
+            for (float t : threshold_grid(among, e, quantiles, true)) choices.back().push_back(t);
+          }
+          for (CurvePoint& p : every_point(table, costs, choices)) all.push_back(std::move(p));
+        }
+        const std::vector<CurvePoint> got = accuracy_cost_curve(table, costs, quantiles);
+        EXPECT_EQ(got, best_of(std::move(all))) << early << " early exits, seed " << seed;
+        for (const CurvePoint& p : got) {
+          const PolicyResult result = apply_policy(table, costs, p.thresholds);
+          for (i64 e = 0; e < early; ++e)
+            with_silent_exit += p.thresholds[std::size_t(e)] && result.left[std::size_t(e)] == 0;
+        }
+      }
+  EXPECT_GT(with_silent_exit, 0) << "no exit was in use without anybody leaving there";
+}
+
 // Independent of the grid: every observed confidence as a threshold, off, and everybody leaves.
 TEST(Curve, NoThresholdsAtAllAreBetterForUpToTwoExits) {
   for (i64 early : {1, 2})
@@ -141,6 +177,28 @@ TEST(Curve, MoreThanFourExitsAreSearched) {
       EXPECT_GT(curve[i].correct, curve[i - 1].correct);
     }
   }
+}
+
+TEST(Tuner, CoordinateSearchOfRulesThatLookBackReachesTwoExitsOptimum) {
+  i64 equal = 0, cases = 0;
+  for (auto rule : {testing::LooksBack::patience, testing::LooksBack::cumulative})
+    for (u64 seed = 0; seed < 6; ++seed) {
+      const ExitTable table = looking_back(random_table(seed, 60, 3), rule);
+      const ExitCosts costs = random_costs(seed, 3);
+      const std::vector<CurvePoint> exact = accuracy_cost_curve(table, costs, 64);
+      for (const CurvePoint& want : exact) {
+        const i64 target = (want.total_macs + table.samples - 1) / table.samples;
+        const CurvePoint got = coordinate_search(table, costs, {.target_macs = target, .quantiles = 64});
+        const PolicyResult result = apply_policy(table, costs, got.thresholds);
+        EXPECT_EQ(result.correct, got.correct);
+        EXPECT_EQ(result.total_macs, got.total_macs);
+        const CurvePoint& best = pick(exact, table.samples, {.target_macs = target});
+        EXPECT_LE(got.total_macs, target * table.samples);
+        EXPECT_LE(got.correct, best.correct);
+        equal += got.correct == best.correct, ++cases;
+      }
+    }
+  EXPECT_GE(equal * 10, cases * 8) << equal << " of " << cases;
 }
 
 TEST(Curve, ThinnedKeepsTheEnds) {

@@ -24,6 +24,34 @@ inline ExitTable random_table(u64 seed, i64 samples, i64 exits, u32 levels = 0) 
   return table;
 }
 
+enum class LooksBack { patience, cumulative };
+
+// The same answers under a rule that looks back at the exits in use.
+inline ExitTable looking_back(const ExitTable& own, LooksBack rule) {
+  const auto among = [own, rule](const std::vector<bool>& in_use) {
+    ExitTable table = own;
+    for (i64 s = 0; s < own.samples; ++s) {
+      float stay = 1, agreeing = 0;
+      i32 before = -1;
+      for (i64 e = 0; e < own.exits; ++e) {
+        const std::size_t at = std::size_t(s * own.exits + e);
+        if (e + 1 < own.exits && !in_use[std::size_t(e)]) {
+          table.confidence[at] = 0;
+          continue;
+        }
+        stay *= 1 - own.confidence[at];
+        agreeing = own.predicted[at] == before ? agreeing + 1 : 1;
+        before = own.predicted[at];
+        table.confidence[at] = rule == LooksBack::patience ? agreeing : 1 - stay;
+      }
+    }
+    return table;
+  };
+  ExitTable table = among(std::vector<bool>(std::size_t(own.exits - 1), true));
+  table.among = among;
+  return table;
+}
+
 inline ExitCosts random_costs(u64 seed, i64 exits) {
   Rng rng(seed, 78);
   ExitCosts costs;

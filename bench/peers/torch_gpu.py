@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""The reference networks on a card: PyTorch's best against gpu_bench, on the same card in the same run.
+
+    python3 bench/peers/torch_gpu.py --bench build/card/gpu_bench --out build/gpu-peers.jsonl
+
+PyTorch runs channels_last under bf16 autocast with cudnn.benchmark, in four ways: eager; the whole step or pass captured as
+one CUDA graph by hand; torch.compile; torch.compile with CUDA graphs (mode reduce-overhead). Its best is compared. Times
+are medians of event-timed repetitions, ours are taken before and after PyTorch's and the slower one counts.
+A training step is forward, cross-entropy, backward and SGD with Nesterov momentum (fused where PyTorch has it). What is in
+--out already is not measured again, so a run may be cut and repeated.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import time
+
+import torch
+from torch.nn import functional as F
+
+from torch_training import NETS, count_macs, genotype, make
+
+WAYS = ["eager", "graph", "compile", "compile-graph"]
+FORMAT = torch.channels_last
+
+
+def training(net, batch):
+    model, side = make(net)
+    model = model.cuda().to(memory_format=FORMAT).train()
+    x = torch.randn(batch, 3, side, side, device="cuda").to(memory_format=FORMAT)
+    y = torch.randint(10, (batch,), device="cuda")
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=4e-5, nesterov=True, fused=True)
+
+    def loss_of(x, y):
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            return F.cross_entropy(model(x), y)
+
+    def step(loss_of=loss_of):
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(x, y).backward()
+        optimizer.step()
+
+    return step, loss_of
+
+
+def inference(net, batch):
+    model, side = make(net)
+    model = model.cuda().to(memory_format=FORMAT).eval()
+    x = torch.randn(batch, 3, side, side, device="cuda").to(memory_format=FORMAT)
+
+    def logits_of(x):
+        with torch.no_grad(), torch.autocast("cuda", dtype=torch.bfloat16):
+            return model(x)
+
+    return lambda forward=logits_of: forward(x), logits_of
+
+
+def as_graph(run):
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
+
+
+def prepared(make_run, way):
+    run, inner = make_run()
+    if way == "eager":
+        return run
+    if way == "graph":
+        return as_graph(run)
+    compiled = torch.compile(inner, mode="reduce-overhead" if way == "compile-graph" else None)
+    return lambda: run(compiled)
+
+
+def median_ms(run, repeats):
+    for _ in range(5):
+        run()
+    times = []
+    for _ in range(repeats):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        run()
+        end.record()
+        end.synchronize()
+        times.append(begin.elapsed_time(end))
+    return statistics.median(times)
+
+
+def ours(bench, net, mode, batch):
+    out = subprocess.run([bench, "--networks", net, "--mode", mode, "--batch", str(batch), "--json"], check=True,
+                         capture_output=True, text=True).stdout
+    return json.loads(out)["networks"][0]["graph_ms"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", default="build/card/gpu_bench")
+    parser.add_argument("--net", default=",".join(NETS))
+    parser.add_argument("--cases", default="train:512,infer:1,infer:1024")
+    parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--out", default="build/gpu-peers.jsonl")
+    args = parser.parse_args()
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    done = {}
+    if os.path.exists(args.out):
+        with open(args.out) as file:
+            done = {(r["net"], r["case"], r["way"]): r["ms"] for r in map(json.loads, file)}
+    print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}")
+    for net in args.net.split(","):
+        model, side = make(net)
+        print(f"{net}: {sum(p.numel() for p in model.parameters())} parameters, {count_macs(model, side)} MACs, side {side}")
+        for case in args.cases.split(","):
+            mode, batch = case.split(":")[0], int(case.split(":")[1])
+            times = {}
+
+            def measure(way, run):
+                if (net, case, way) not in done:
+                    start = time.time()
+                    try:
+                        ms = run()
+                    except Exception as error:  # one way that fails must not hide the others
+                        ms = None
+                        print(f"    {way}: {type(error).__name__}: {str(error).splitlines()[0][:150]}")
+                    done[net, case, way] = ms
+                    with open(args.out, "a") as file:
+                        file.write(json.dumps({"net": net, "case": case, "way": way, "ms": ms,
+                                               "took_s": round(time.time() - start, 1)}) + "\n")
+                times[way] = done[net, case, way]
+
+            measure("ours-before", lambda: ours(args.bench, net, mode, batch))
+            for way in args.ways.split(","):
+                build = training if mode == "train" else inference
+                measure(way, lambda: median_ms(prepared(lambda: build(net, batch), way), args.repeats))
+                torch._dynamo.reset()
+            measure("ours-after", lambda: ours(args.bench, net, mode, batch))
+            mine = [times.pop(k) for k in ("ours-before", "ours-after")]
+            peers = {way: ms for way, ms in times.items() if ms}
+            best = min(peers, key=peers.get, default=None)
+            row = "  ".join(f"{way} {ms:.3f}" for way, ms in peers.items())
+            if best and None not in mine:
+                print(f"  {case}: ours {max(mine):.3f} ms  PyTorch: {row}  best {best} / ours = "
+                      f"{peers[best] / max(mine):.2f}", flush=True)
+            else:
+                print(f"  {case}: ours {mine}  PyTorch: {row}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
