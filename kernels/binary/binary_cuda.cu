@@ -122,7 +122,7 @@ void run_grad(Exec& exec, const BinaryGradCallT<T>& call) {
   const bool wide = all_wide<T>(d.c, {call.x, call.z, call.gy, call.gx, call.gz});
   // gz first: gx may lie where x or gy does.
   if (call.gz && d.broadcast)
-    fold_samples(*exec.gpu(), kRow, BroadcastGrad<T>{call, wide}, d.n, d.hw, d.c, 1.0f, call.gz);
+    fold_samples(*exec.gpu(), kRow, BroadcastGrad<T>{call, wide}, d.n, d.hw, d.c, Times{1}, call.gz);
   if (call.gx || (call.gz && !d.broadcast))
     pass_over_rows(*exec.gpu(), kRow, GradPass<T>{{}, call, wide}, d.n * d.hw, d.c);
 }

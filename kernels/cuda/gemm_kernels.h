@@ -147,7 +147,8 @@ using NarrowTile = GemmTile<Math, 128, 32, 8, 1, true, kBContiguous>;
 template <class Math, bool kBContiguous>
 using WideTile = GemmTile<Math, 128, 64, 4, 2, true, kBContiguous>;
 template <class Math, bool kBContiguous>
-using ShortTile = GemmTile<Math, 32, 64, 2, 4, true, kBContiguous>;
+using ShortTile =
+    GemmTile<Math, 32, 64, 2, 4, true, kBContiguous, sizeof(typename Math::Stored) == 2 ? 128 : 64>;
 template <class Math>
 using SplitTile = GemmTile<Math, 64, 64, 2, 4, false, false>;
 

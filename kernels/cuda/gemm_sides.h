@@ -1,6 +1,7 @@
 // Operands of gemm_tile.h: what a row of eight neighbouring values is, and where it comes from.
 #pragma once
 #include "kernels/conv2d/conv2d_call.h"
+#include "kernels/cuda/divide.h"
 #include "kernels/normed/normed_epilogues.h"
 
 namespace offramp::kernels::cuda {
@@ -46,7 +47,8 @@ struct NormedSide {
   };
   static constexpr int kParameters = NormedChannels::kFields;
   NormedT<T> in;
-  i64 rows, channels, hw;
+  i64 rows, channels;
+  Divisor hw;
   bool wide;
 
   __device__ void put_parameters(i64 c, float* to, int stride, int at) const {
@@ -57,7 +59,7 @@ struct NormedSide {
     Raw raw;
     raw.valid = count > 0;
     raw.x = cuda::fetch(in.x + row * channels + c, wide, count);
-    if (in.gate) raw.gate = cuda::fetch(in.gate + i64(u32(row) / u32(hw)) * channels + c, wide, count);
+    if (in.gate) raw.gate = cuda::fetch(in.gate + i64(hw.quotient(int(row))) * channels + c, wide, count);
     return raw;
   }
   // Channels that do not exist have scale and beta 0, but some activations are not 0 there.
@@ -114,9 +116,10 @@ struct Tap {
   int y, x;
   i64 c;
 };
-__device__ __forceinline__ Tap tap_of(i64 index, i64 channels, int kernel) {
-  const u32 tap = u32(index) / u32(channels);
-  return {int(tap / u32(kernel)), int(tap % u32(kernel)), index - i64(tap) * channels};
+__device__ __forceinline__ Tap tap_of(i64 index, const Divisor& channels, const Divisor& kernel) {
+  int tap = int(index);
+  const int c = channels.split(tap), x = kernel.split(tap);
+  return {tap, x, c};
 }
 
 // Rows are pixels of a map [n,h,w,channels] seen through a k x k window: channel index = (tap, channel).
@@ -126,28 +129,29 @@ template <class T, bool gathers>
 struct WindowSide : PlainSide {
   using Raw = Eight<T>;
   const T* x;
-  i64 map_h, map_w, channels;  // of the map that is read
-  i64 grid_h, grid_w;          // of the pixels that are rows
-  i64 rows, all;               // all = kernel * kernel * channels
-  int kernel, stride, pad;
+  i64 map_h, map_w;  // of the map that is read
+  Divisor channels;
+  Divisor grid_h, grid_w;  // of the pixels that are rows
+  i64 rows, all;           // all = kernel * kernel * channels
+  Divisor kernel, stride;
+  int pad;
   bool wide;
 
   __device__ __forceinline__ const T* pixel(i64 n, int gy, int gx, const Tap& tap) const {
     int y, xx;
     if constexpr (gathers) {
       y = gy + pad - tap.y, xx = gx + pad - tap.x;
-      if (y % stride || xx % stride) return nullptr;
-      y /= stride, xx /= stride;
+      if (y < 0 || xx < 0 || stride.split(y) || stride.split(xx)) return nullptr;
     } else {
-      y = gy * stride - pad + tap.y, xx = gx * stride - pad + tap.x;
+      y = gy * stride.value() - pad + tap.y, xx = gx * stride.value() - pad + tap.x;
     }
     if (y < 0 || y >= map_h || xx < 0 || xx >= map_w) return nullptr;
-    return x + ((n * map_h + y) * map_w + xx) * channels + tap.c;
+    return x + ((n * map_h + y) * map_w + xx) * channels.value() + tap.c;
   }
   __device__ __forceinline__ Raw fetch(i64 row, i64 c) const {
     const bool inside = row < rows && c < all;
-    const u32 pixels = u32(grid_h * grid_w), n = u32(row) / pixels, in_map = u32(row) - n * pixels;
-    const int gy = int(in_map / u32(grid_w)), gx = int(in_map - u32(gy) * u32(grid_w));
+    int n = int(row);
+    const int gx = grid_w.split(n), gy = grid_h.split(n);
     if (wide) {
       const T* const p = inside ? pixel(n, gy, gx, tap_of(c, channels, kernel)) : nullptr;
       return cuda::fetch(p, true, p ? kLanes : 0);
@@ -171,8 +175,7 @@ template <bool by_tap_out>
 struct WeightSide : PlainSide {
   using Raw = Eight<float>;
   WeightView w;
-  i64 c_out, c_in;
-  int kernel;
+  Divisor c_out, c_in, kernel;
   bool wide;
 
   __device__ __forceinline__ const float* at(i64 out, const Tap& tap) const {
@@ -180,12 +183,12 @@ struct WeightSide : PlainSide {
   }
   __device__ __forceinline__ Raw fetch(i64 row, i64 c) const {
     if constexpr (by_tap_out) {
-      const int count = row < c_out * kernel * kernel ? lanes_in(c, c_in) : 0;
+      const int count = row < c_out.value() * kernel.value() * kernel.value() ? lanes_in(c, c_in.value()) : 0;
       const Tap tap = tap_of(row, c_out, kernel);
       return cuda::fetch(at(tap.c, {tap.y, tap.x, c}), wide, count);
     } else {
-      const i64 all = c_in * kernel * kernel;
-      const bool inside = row < c_out && c < all;
+      const i64 all = c_in.value() * kernel.value() * kernel.value();
+      const bool inside = row < c_out.value() && c < all;
       if (wide) return cuda::fetch(at(row, tap_of(c, c_in, kernel)), true, inside ? kLanes : 0);
       float apart[kLanes];
 #pragma unroll
@@ -202,7 +205,7 @@ template <bool by_tap_out>
 WeightSide<by_tap_out> weight_side(const WeightView& w, i64 c_out, i64 c_in, i64 kernel) {
   const bool wide =
       wide_rows(w.data, c_in) && w.to_next_out % 4 == 0 && w.to_next_row % 4 == 0 && w.to_next_tap % 4 == 0;
-  return {{}, w, c_out, c_in, int(kernel), wide};
+  return {{}, w, Divisor(c_out), Divisor(c_in), Divisor(kernel), wide};
 }
 
 }  // namespace offramp::kernels::cuda

@@ -23,10 +23,11 @@ struct AsFloat {
   using Stored = float;
 };
 
-template <class Math, int kM, int kN, int kWarpsM, int kWarpsN, bool kAContiguous, bool kBContiguous>
+template <class Math, int kM, int kN, int kWarpsM, int kWarpsN, bool kAContiguous, bool kBContiguous,
+          int kDepth = 64>
 struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
   using Stored = typename Math::Stored;
-  static constexpr int kK = 64, kThreads = 32 * kWarpsM * kWarpsN;
+  static constexpr int kK = kDepth, kThreads = 32 * kWarpsM * kWarpsN;
   static constexpr int kRows = kM;
   // Blocks that shall share a multiprocessor: floats want too many registers for two.
   static constexpr int kBlocks = sizeof(Stored) == 2 ? 2 : 1;

@@ -35,24 +35,27 @@ inline void place_parts(Parts& p, i64 series, float* scratch, u32* tickets) {
   p.tickets = tickets;
 }
 
-// How parts are combined, element by element: a part is [kFields][count].
+// How parts are combined, element by element: a part is [kFields][count] floats, whose sums are taken in
+// double.
 struct AddParts {
   static constexpr int kFields = 1;
-  double sum[1] = {0};
-  __device__ void add(const double (&part)[1]) { sum[0] += part[0]; }
+  __device__ static void open(double (&)[1]) {}
+  __device__ static void close(double (&)[1]) {}
 };
 
-// Count, mean and sum of squared deviations of every channel. Source: Chan et al. 1983 (pairwise
-// combination).
+// Count, mean and sum of squared deviations of every channel. Sums of powers in double lose nothing that a
+// float would keep, and need one division for all members.
 struct MomentParts {
   static constexpr int kFields = 3;
-  double sum[3] = {0, 0, 0};
-  __device__ void add(const double (&part)[3]) {
-    if (part[0] == 0) return;
-    const double delta = part[1] - sum[1], total = sum[0] + part[0];
-    sum[1] += delta * (part[0] / total);
-    sum[2] += part[2] + delta * delta * (sum[0] * part[0] / total);
-    sum[0] = total;
+  __device__ static void open(double (&v)[3]) {
+    const double sum = v[0] * v[1];
+    v[2] += sum * v[1];
+    v[1] = sum;
+  }
+  __device__ static void close(double (&v)[3]) {
+    const double mean = v[0] == 0 ? 0.0 : v[1] / v[0], m2 = v[2] - v[1] * mean;
+    v[1] = mean;
+    v[2] = m2 > 0 ? m2 : 0.0;
   }
 };
 
@@ -66,8 +69,11 @@ __device__ void combine_members(const float* parts, i64 step, int members, i64 c
   int shares = 1;
   while (2 * shares * count <= threads && shares < 8) shares *= 2;
   const int width = threads / shares, share = t / width;
+  struct Sums {
+    double v[kFields] = {};
+  };
   const auto of_members = [&](i64 i) {
-    How sum;
+    Sums sum;
     for (int first = share; first < members; first += kBatch * shares) {
       float part[kBatch][kFields];
 #pragma unroll
@@ -78,17 +84,20 @@ __device__ void combine_members(const float* parts, i64 step, int members, i64 c
       }
 #pragma unroll
       for (int b = 0; b < kBatch; ++b) {
-        double wide[kFields];
+        double opened[kFields];
 #pragma unroll
-        for (int f = 0; f < kFields; ++f) wide[f] = double(part[b][f]);
-        sum.add(wide);
+        for (int f = 0; f < kFields; ++f) opened[f] = double(part[b][f]);
+        How::open(opened);
+#pragma unroll
+        for (int f = 0; f < kFields; ++f) sum.v[f] += opened[f];
       }
     }
     return sum;
   };
-  const auto put = [&](i64 i, const How& sum) {
+  const auto put = [&](i64 i, Sums sum) {
+    How::close(sum.v);
 #pragma unroll
-    for (int f = 0; f < kFields; ++f) out[f * count + i] = float(sum.sum[f]);
+    for (int f = 0; f < kFields; ++f) out[f * count + i] = float(sum.v[f]);
   };
   if (shares == 1) {
     if (t < threads)
@@ -96,19 +105,17 @@ __device__ void combine_members(const float* parts, i64 step, int members, i64 c
     return;
   }
   const i64 i = t % width;
-  How sum;
+  Sums sum;
   if (t < threads && i < count) sum = of_members(i);
   if (t < threads) {
 #pragma unroll
-    for (int f = 0; f < kFields; ++f) exchange[f][t] = sum.sum[f];
+    for (int f = 0; f < kFields; ++f) exchange[f][t] = sum.v[f];
   }
   __syncthreads();
   if (share != 0 || i >= count) return;
   for (int other = 1; other < shares; ++other) {
-    double part[kFields];
 #pragma unroll
-    for (int f = 0; f < kFields; ++f) part[f] = exchange[f][other * width + int(i)];
-    sum.add(part);
+    for (int f = 0; f < kFields; ++f) sum.v[f] += exchange[f][other * width + int(i)];
   }
   put(i, sum);
 }

@@ -56,11 +56,11 @@ void pass_over_rows(Gpu& gpu, const char* op, const Work& work, i64 rows, i64 ch
     launch_pass<ColumnThreads<256, 64>>(gpu, op, work, rows, channels);
 }
 
-// y [samples][channels] = factor * sum over a sample's hw rows. Work: Column column(c, count), Raw fetch(row,
-// c, count), Floats<8> value(column, raw).
+// y [samples][channels] = then(index in y, sum over a sample's hw rows). Work: Column column(c, count), Raw
+// fetch(row, c, count), Floats<8> value(column, raw).
 using FoldTile = ColumnThreads<128, 64>;
-template <class T, class Work>
-__global__ void __launch_bounds__(128) sample_fold(Work work, i64 hw, i64 channels, float factor, T* y) {
+template <class T, class Work, class Then>
+__global__ void __launch_bounds__(128) sample_fold(Work work, Then then, i64 hw, i64 channels, T* y) {
   constexpr int kBatch = 4;
   const i64 sample = blockIdx.x, c0 = i64(blockIdx.y) * FoldTile::kColumns,
             c = c0 + FoldTile::group() * kLanes;
@@ -86,18 +86,22 @@ __global__ void __launch_bounds__(128) sample_fold(Work work, i64 hw, i64 channe
   float* const shared = dynamic_shared<float>();
   FoldTile::sum_rows(sum, shared);
   for (int i = int(threadIdx.x); i < FoldTile::kColumns && c0 + i < channels; i += 128)
-    y[sample * channels + c0 + i] = T(factor * shared[i]);
+    y[sample * channels + c0 + i] = T(then(sample * channels + c0 + i, shared[i]));
 }
-template <class T, class Work>
-void fold_samples(Gpu& gpu, const char* op, const Work& work, i64 samples, i64 hw, i64 channels, float factor,
-                  T* y) {
+struct Times {
+  float factor;
+  __device__ float operator()(i64, float sum) const { return factor * sum; }
+};
+template <class T, class Work, class Then>
+void fold_samples(Gpu& gpu, const char* op, const Work& work, i64 samples, i64 hw, i64 channels,
+                  const Then& then, T* y) {
   launch(gpu,
          {.op = op,
           .grid = samples,
           .block = 128,
           .shared = 4 * FoldTile::sum_floats(1),
           .grid_y = ceil_div(channels, FoldTile::kColumns)},
-         sample_fold<T, Work>, work, hw, channels, factor, y);
+         sample_fold<T, Work, Then>, work, then, hw, channels, y);
 }
 
 // What passes without sums share.

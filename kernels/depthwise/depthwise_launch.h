@@ -29,72 +29,97 @@ inline int item_blocks(Gpu& gpu, const char* op, i64 items, i64 slabs, i64 part_
   return blocks;
 }
 
-template <class T, int kKernel, int kStride, class Pixels, class Epilogue>
-void launch_depthwise(Gpu& gpu, const char* op, const Pixels& pixels, const WeightView& w, bool turned,
-                      const Epilogue& epilogue, const DepthwiseItems& d, i64 channels) {
+template <class T, int kKernel, int kStep, bool kUp, bool kOdd, int kStrip, class Pixels, class Epilogue>
+void launch_strips(Gpu& gpu, const char* op, const Pixels& pixels, const WeightView& w, bool turned,
+                   const Epilogue& epilogue, i64 n, i64 out_h, i64 out_w, int pad, i64 channels) {
+  const DepthwiseItems d = cut_items<Window<kKernel, kStep, kUp>, kStrip>(n, out_h, out_w, pad);
   const i64 slabs = ceil_div(channels, kSlab<T>);
   Parts parts{};
   const int blocks = item_blocks(gpu, op, d.items, slabs, Epilogue::kFields * i64(kSlab<T>), parts);
-  i64 shared = (i64(d.samples) * d.tile_h * d.tile_w + i64(d.samples) * d.band * d.out_w) * 128 +
+  i64 shared = i64(d.samples) * (d.tile_h.value() * d.tile_w.value() + d.band.value() * out_w) * 128 +
                i64(kKernel) * kKernel * kSlab<T> * 4;
   const i64 sums = 4 * ColumnThreads<kDepthwiseThreads, kSlab<T>>::sum_floats(Epilogue::kFields);
   if (shared < sums) shared = sums;
   launch(gpu, {.op = op, .grid = blocks, .block = kDepthwiseThreads, .shared = shared, .grid_y = slabs},
-         depthwise_rows<T, kKernel, kStride, Pixels, Epilogue>, pixels, w, turned, epilogue, d, channels,
-         parts);
+         depthwise_rows<T, kKernel, kStep, kUp, kOdd, kStrip, Pixels, Epilogue>, pixels, w, turned, epilogue,
+         d, channels, parts);
+}
+// Strips of eight outputs where they fill rows as well as strips of four.
+template <class T, int kKernel, int kStep, bool kUp, bool kOdd, class Pixels, class Epilogue>
+void launch_depthwise(Gpu& gpu, const char* op, const Pixels& pixels, const WeightView& w, bool turned,
+                      const Epilogue& epilogue, i64 n, i64 out_h, i64 out_w, int pad, i64 channels) {
+  if ((out_w + 3) / 4 % 2 == 0)
+    launch_strips<T, kKernel, kStep, kUp, kOdd, 8>(gpu, op, pixels, w, turned, epilogue, n, out_h, out_w, pad,
+                                                   channels);
+  else
+    launch_strips<T, kKernel, kStep, kUp, kOdd, 4>(gpu, op, pixels, w, turned, epilogue, n, out_h, out_w, pad,
+                                                   channels);
 }
 
 template <class T, class Epilogue>
 void forward_by_tiles(Gpu& gpu, const char* op, const DepthwiseDims& d, i64 out_h, i64 out_w,
                       const NormedT<T>& in, const WeightView& w, const Epilogue& epilogue) {
   const NormedPixels<T> pixels{in, int(d.h), int(d.w), d.c, wide_rows(in.x, d.c)};
-  const DepthwiseItems items = cut_items(d.n, out_h, out_w, int(d.kernel), int(d.stride), int(d.pad), 128);
   with_kernel(d.kernel, [&](auto kernel) {
     if (d.stride == 1)
-      launch_depthwise<T, kernel(), 1>(gpu, op, pixels, w, false, epilogue, items, d.c);
+      launch_depthwise<T, kernel(), 1, false, false>(gpu, op, pixels, w, false, epilogue, d.n, out_h, out_w,
+                                                     int(d.pad), d.c);
     else
-      launch_depthwise<T, kernel(), 2>(gpu, op, pixels, w, false, epilogue, items, d.c);
+      launch_depthwise<T, kernel(), 2, false, false>(gpu, op, pixels, w, false, epilogue, d.n, out_h, out_w,
+                                                     int(d.pad), d.c);
   });
 }
 
 template <class T>
-GradPixels<T> grad_pixels(const DepthwiseDims& d, i64 out_h, i64 out_w, const NormedGradT<T>& gy,
-                          i64 spread) {
-  return {gy,          int(out_h), int(out_w),
-          int(spread), d.c,        wide_rows(gy.dz, d.c) && (!gy.y || wide_rows(gy.y, d.c))};
+GradPixels<T> grad_pixels(const DepthwiseDims& d, i64 out_h, i64 out_w, const NormedGradT<T>& gy) {
+  return {gy, int(out_h), int(out_w), d.c, wide_rows(gy.dz, d.c) && (!gy.y || wide_rows(gy.y, d.c))};
 }
 
 template <class T, class Epilogue>
 void input_grad_by_tiles(Gpu& gpu, const char* op, const DepthwiseDims& d, i64 out_h, i64 out_w,
                          const NormedGradT<T>& gy, const WeightView& w, const Epilogue& epilogue) {
-  const int pad = int(d.kernel - 1 - d.pad);
-  const DepthwiseItems items = cut_items(d.n, d.h, d.w, int(d.kernel), 1, pad, 128);
+  const GradPixels<T> pixels = grad_pixels(d, out_h, out_w, gy);
   with_kernel(d.kernel, [&](auto kernel) {
-    launch_depthwise<T, kernel(), 1>(gpu, op, grad_pixels(d, out_h, out_w, gy, d.stride), w, true, epilogue,
-                                     items, d.c);
+    const auto launch_as = [&](auto up, auto odd, bool turned, i64 pad) {
+      launch_depthwise<T, kernel(), up() ? 2 : 1, up(), odd()>(gpu, op, pixels, w, turned, epilogue, d.n, d.h,
+                                                               d.w, int(pad), d.c);
+    };
+    using std::bool_constant;
+    if (d.stride == 1)
+      launch_as(bool_constant<false>{}, bool_constant<false>{}, true, d.kernel - 1 - d.pad);
+    else if (d.pad % 2)
+      launch_as(bool_constant<true>{}, bool_constant<true>{}, false, d.pad);
+    else
+      launch_as(bool_constant<true>{}, bool_constant<false>{}, false, d.pad);
   });
+}
+
+template <class T, int kKernel, int kStride>
+void launch_weights(Gpu& gpu, const char* op, const DepthwiseDims& d, i64 out_h, i64 out_w,
+                    const NormedPixels<T>& x, const GradPixels<T>& gy, float* gw) {
+  const DepthwiseItems items =
+      cut_items<Window<kKernel, kStride, false>, kWeightStrip>(d.n, out_h, out_w, int(d.pad));
+  const i64 slabs = ceil_div(d.c, kSlab<T>), part = i64(kKernel) * kKernel * kSlab<T>;
+  Parts parts{};
+  const int blocks = item_blocks(gpu, op, items.items, slabs, part, parts);
+  const Divisor width(ceil_div(out_w, kWeightStrip) * kWeightStrip);
+  i64 shared = i64(items.samples) *
+               (items.tile_h.value() * items.tile_w.value() + items.band.value() * width.value()) * 128;
+  if (shared < part * 4) shared = part * 4;
+  launch(gpu, {.op = op, .grid = blocks, .block = kDepthwiseThreads, .shared = shared, .grid_y = slabs},
+         depthwise_weights<T, kKernel, kStride>, x, gy, gw, items, width, d.c, parts);
 }
 
 template <class T>
 void weight_grad_by_tiles(Gpu& gpu, const char* op, const DepthwiseDims& d, i64 out_h, i64 out_w,
                           const NormedT<T>& in, const NormedGradT<T>& gy, float* gw) {
   const NormedPixels<T> x{in, int(d.h), int(d.w), d.c, wide_rows(in.x, d.c)};
-  const DepthwiseItems items = cut_items(d.n, out_h, out_w, int(d.kernel), int(d.stride), int(d.pad), 128);
-  const i64 slabs = ceil_div(d.c, kSlab<T>), part = d.kernel * d.kernel * kSlab<T>;
-  Parts parts{};
-  const int blocks = item_blocks(gpu, op, items.items, slabs, part, parts);
-  const i64 width = ceil_div(out_w, kStrip) * kStrip;
-  i64 shared =
-      (i64(items.samples) * items.tile_h * items.tile_w + i64(items.samples) * items.band * width) * 128;
-  if (shared < part * 4) shared = part * 4;
+  const GradPixels<T> pixels = grad_pixels(d, out_h, out_w, gy);
   with_kernel(d.kernel, [&](auto kernel) {
-    const Launch where{
-        .op = op, .grid = blocks, .block = kDepthwiseThreads, .shared = shared, .grid_y = slabs};
-    const auto pixels = grad_pixels(d, out_h, out_w, gy, 1);
     if (d.stride == 1)
-      launch(gpu, where, depthwise_weights<T, kernel(), 1>, x, pixels, gw, items, d.c, parts);
+      launch_weights<T, kernel(), 1>(gpu, op, d, out_h, out_w, x, pixels, gw);
     else
-      launch(gpu, where, depthwise_weights<T, kernel(), 2>, x, pixels, gw, items, d.c, parts);
+      launch_weights<T, kernel(), 2>(gpu, op, d, out_h, out_w, x, pixels, gw);
   });
 }
 

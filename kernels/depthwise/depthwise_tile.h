@@ -3,8 +3,10 @@
 // memory with its border of zeros; threads take two channels and strips of four outputs of a row; results
 // pass through shared memory once more, so that they are stored, and summed over rows, eight channels at a
 // time (normed_epilogues.h). The gradient of the input is the same convolution over gy with the kernel turned
-// round, for strides above 1 over gy spread out with zeros between.
+// round; for a stride of 2 gy stands for a map with zeros between its pixels, of which only gy is kept and
+// only the taps that meet it are multiplied.
 #pragma once
+#include "kernels/cuda/divide.h"
 #include "kernels/depthwise/depthwise_call.h"
 #include "kernels/normed/normed_epilogues.h"
 
@@ -31,7 +33,7 @@ struct NormedPixels {
     return raw.inside ? formed(in, p, values(raw.x)) : zeros();
   }
 };
-// Pixels of the gradient of a raw result, `spread` apart.
+// Pixels of the gradient of a raw result.
 template <class T>
 struct GradPixels {
   using Column = GradChannels;
@@ -40,19 +42,16 @@ struct GradPixels {
     bool inside;
   };
   NormedGradT<T> g;
-  int h, w, spread;
+  int h, w;
   i64 channels;
   bool wide;
   __device__ Column column(i64 c, int count) const { return channels_of(g, c, count); }
   __device__ __forceinline__ Raw fetch(i64 n, int y, int x, i64 c, int count) const {
-    bool inside = y >= 0 && x >= 0;
-    if (spread == 2) inside = inside && (y | x) % 2 == 0, y /= 2, x /= 2;
-    inside = inside && y < h && x < w;
-    const i64 place = ((n * h + y) * w + x) * channels + c;
     Raw raw;
-    raw.inside = inside;
-    raw.dz = cuda::fetch(g.dz + place, wide, inside ? count : 0);
-    if (g.y) raw.y = cuda::fetch(g.y + place, wide, inside ? count : 0);
+    raw.inside = y >= 0 && y < h && x >= 0 && x < w;
+    const i64 place = ((n * h + y) * w + x) * channels + c;
+    raw.dz = cuda::fetch(g.dz + place, wide, raw.inside ? count : 0);
+    if (g.y) raw.y = cuda::fetch(g.y + place, wide, raw.inside ? count : 0);
     return raw;
   }
   __device__ __forceinline__ Floats<kLanes> value(const Column& p, const Raw& raw) const {
@@ -61,41 +60,66 @@ struct GradPixels {
   }
 };
 
+// A window along one axis, kernel and step known to the compiler. kUp = false: output o reads inputs o *
+// kStep - pad + 0..kKernel-1. kUp = true: the gradient's window, outputs are kStep times as dense as inputs:
+// output o reads (o + pad - k) / kStep where that is whole.
+template <int kKernel, int kStep, bool kUp>
+struct Window {
+  static constexpr int kTaps = kKernel;
+  // Inputs that `outputs` neighbouring outputs read, the first of which is a multiple of kStep.
+  __host__ __device__ static constexpr int reach(int outputs, int pad) {
+    if (!kUp) return (outputs - 1) * kStep + kKernel;
+    return below(outputs - 1 + pad) - below(pad - (kKernel - 1)) + 1;
+  }
+  // The first of them, for outputs that begin at `first`.
+  __host__ __device__ static constexpr int begin(int first, int pad) {
+    return kUp ? first / kStep + below(pad - (kKernel - 1)) : first * kStep - pad;
+  }
+  __host__ __device__ static constexpr int below(int v) {  // floor(v / kStep)
+    return v >= 0 ? v / kStep : -((-v + kStep - 1) / kStep);
+  }
+};
+
 // How outputs are cut into items. All in outputs of the convolution that is run (the input's pixels for its
 // gradient).
 struct DepthwiseItems {
-  int out_h, out_w;    // of a sample
-  int band, samples;   // rows of an item; whole samples when more than one
-  int bands;           // of a sample
-  int tile_h, tile_w;  // of an item's input, border included, for one sample
+  Divisor out_w, band;     // of a sample; rows of an item
+  int out_h, samples;      // of a sample; of an item: whole samples when more than one
+  Divisor bands, strips;   // of a sample; of a row
+  Divisor tile_h, tile_w;  // of an item's input, border included, for one sample
   i64 n, items;
   int pad;
 };
 
-inline constexpr int kDepthwiseThreads = 256, kStrip = 4;
+inline constexpr int kDepthwiseThreads = 256;
 // Channels of a slab: 128 bytes of activations.
 template <class T>
 inline constexpr int kSlab = 128 / int(sizeof(T));
 
-inline DepthwiseItems cut_items(i64 n, i64 out_h, i64 out_w, int kernel, int stride, int pad,
-                                i64 bytes_per_pixel) {
+// kStrip outputs of a row are one thread's.
+template <class Window, int kStrip>
+DepthwiseItems cut_items(i64 n, i64 out_h, i64 out_w, int pad) {
+  constexpr i64 kRoom = 40 * 1024, kPixel = 128;  // bytes of an item's input: several blocks a multiprocessor
   DepthwiseItems d{};
-  constexpr i64 kRoom = 40 * 1024;  // bytes of an item's input: four blocks a multiprocessor
-  d.n = n, d.out_h = int(out_h), d.out_w = int(out_w), d.pad = pad;
+  d.n = n, d.out_h = int(out_h), d.out_w = Divisor(out_w), d.pad = pad;
   const i64 strips = ceil_div(out_w, kStrip);
-  d.tile_w = int((strips * kStrip - 1) * stride + kernel);
-  const auto height = [&](i64 band) { return (band - 1) * stride + kernel; };
+  d.strips = Divisor(strips);
+  const i64 width = Window::reach(int(strips) * kStrip, pad);
+  d.tile_w = Divisor(width);
   i64 band = out_h;
-  while (band > 1 && height(band) * d.tile_w * bytes_per_pixel > kRoom) band = (band + 1) / 2;
-  d.band = int(band);
-  d.bands = int(ceil_div(out_h, band));
-  d.tile_h = int(height(band));
+  // Even, so that a band of a denser map begins where its input does.
+  while (band > 2 && Window::reach(int(band), pad) * width * kPixel > kRoom)
+    band = ((band + 1) / 2 + 1) / 2 * 2;
+  d.band = Divisor(band);
+  d.bands = Divisor(ceil_div(out_h, band));
+  const i64 height = Window::reach(int(band), pad);
+  d.tile_h = Divisor(height);
   d.samples = 1;
-  if (d.bands == 1)
-    while (d.samples < 16 && d.samples < n &&
-           2 * d.samples * d.tile_h * d.tile_w * bytes_per_pixel <= kRoom && d.samples * band * strips < 64)
+  if (d.bands.value() == 1)
+    while (d.samples < 16 && d.samples < n && 2 * d.samples * height * width * kPixel <= kRoom &&
+           d.samples * band * strips < 64)
       d.samples *= 2;
-  d.items = d.bands == 1 ? ceil_div(n, d.samples) : n * d.bands;
+  d.items = d.bands.value() == 1 ? ceil_div(n, d.samples) : n * d.bands.value();
   return d;
 }
 
@@ -105,8 +129,10 @@ struct ItemPlace {
   int first_row;
 };
 __device__ __forceinline__ ItemPlace place_of(const DepthwiseItems& d, i64 index) {
-  if (d.bands == 1) return {index * d.samples, 0};
-  return {index / d.bands, int(index % d.bands) * d.band};
+  if (d.bands.value() == 1) return {index * d.samples, 0};
+  int sample = int(index);
+  const int band = d.bands.split(sample);
+  return {sample, band * d.band.value()};
 }
 
 // Two neighbouring channels in shared memory.
@@ -116,25 +142,25 @@ __device__ __forceinline__ float2 two(const Bf16* p) {
   return make_float2(__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u));
 }
 
-// The input of an item into tile [samples][tile_h][tile_w][slab].
+// Rows y0.. and columns x0.. of an item's samples into tile [samples][tile_h][tile_w][slab].
 template <class T, class Pixels>
-__device__ void load_tile(const Pixels& pixels, const DepthwiseItems& d, const ItemPlace& place, int stride,
-                          i64 c0, i64 channels, T* tile) {
+__device__ void load_tile(const Pixels& pixels, const DepthwiseItems& d, i64 first_sample, int y0, int x0,
+                          const Divisor& tile_h, const Divisor& tile_w, i64 c0, i64 channels, T* tile) {
   constexpr int kGroups = kSlab<T> / kLanes;
   const int group = int(threadIdx.x) % kGroups;
   const i64 c = c0 + group * kLanes;
-  const int count = lanes_in(c, channels), all = d.samples * d.tile_h * d.tile_w;
+  const int count = lanes_in(c, channels), all = d.samples * tile_h.value() * tile_w.value();
   const typename Pixels::Column column = pixels.column(c, count);
   constexpr int kStep = kDepthwiseThreads / kGroups, kBatch = 4;
   for (int first = int(threadIdx.x) / kGroups; first < all; first += kBatch * kStep) {
     typename Pixels::Raw raw[kBatch];
 #pragma unroll
     for (int b = 0; b < kBatch; ++b) {
-      const int p = first + b * kStep, x = p % d.tile_w, row = p / d.tile_w, y = row % d.tile_h,
-                s = row / d.tile_h;
-      const bool there = p < all && place.first_sample + s < d.n;
-      raw[b] = pixels.fetch(place.first_sample + s, place.first_row * stride + y - d.pad, x - d.pad, c,
-                            there ? count : 0);
+      const int p = first + b * kStep;
+      int s = p;
+      const int x = tile_w.split(s), y = tile_h.split(s);
+      const bool there = p < all && first_sample + s < d.n;
+      raw[b] = pixels.fetch(first_sample + s, y0 + y, x0 + x, c, there ? count : 0);
       raw[b].inside = raw[b].inside && there;
     }
 #pragma unroll
@@ -158,16 +184,41 @@ __device__ void load_weights(const WeightView& w, int kernel, i64 c0, i64 channe
   }
 }
 
-template <class T, int kKernel, int kStride, class Pixels, class Epilogue>
+// Adds to the sums of kStrip outputs of a row what one row of the tile gives them; line: the first pixel that
+// any of them reads, two channels of it; tap: that row's weights, kKernel of them.
+template <class T, int kKernel, int kStep, bool kUp, bool kOdd, int kStrip>
+__device__ __forceinline__ void add_row(const T* line, const float* tap, float2 (&sum)[kStrip]) {
+  using Along = Window<kKernel, kStep, kUp>;
+  float2 of_tap[kKernel];
+#pragma unroll
+  for (int k = 0; k < kKernel; ++k) of_tap[k] = two(tap + k * kSlab<T>);
+  // Of the padding only the parity matters here, the rest moved the line.
+  constexpr int kPad = kUp ? kKernel - 1 + (kOdd ? 1 : 0) : 0, kRead = Along::reach(kStrip, kPad);
+#pragma unroll
+  for (int r = 0; r < kRead; ++r) {
+    const float2 v = two(line + r * kSlab<T>);
+#pragma unroll
+    for (int p = 0; p < kStrip; ++p) {
+      // Without kUp: r = p * kStep + k. With it: r * kStep = p + kPad - k.
+      const int k = kUp ? p + kPad - r * kStep : r - p * kStep;
+      if (k < 0 || k >= kKernel) continue;
+      sum[p].x = fmaf(v.x, of_tap[k].x, sum[p].x);
+      sum[p].y = fmaf(v.y, of_tap[k].y, sum[p].y);
+    }
+  }
+}
+
+template <class T, int kKernel, int kStep, bool kUp, bool kOdd, int kStrip, class Pixels, class Epilogue>
 __global__ void __launch_bounds__(kDepthwiseThreads, 2)
     depthwise_rows(Pixels pixels, WeightView w, bool turned, Epilogue epilogue, DepthwiseItems d,
                    i64 channels, Parts parts) {
   using Tile = ColumnThreads<kDepthwiseThreads, kSlab<T>>;
-  constexpr int kPairs = kSlab<T> / 2, kRead = (kStrip - 1) * kStride + kKernel, kBatch = 4;
+  using Along = Window<kKernel, kStep, kUp>;
+  constexpr int kPairs = kSlab<T> / 2, kBatch = 4;
   T* const tile = dynamic_shared<T>();
-  const int in_floats = d.samples * d.tile_h * d.tile_w * kSlab<T>;
-  const int strips = (d.out_w + kStrip - 1) / kStrip, outs = d.samples * d.band * d.out_w;
-  T* const results = tile + in_floats;
+  const int tile_w = d.tile_w.value(), tile_h = d.tile_h.value(), out_w = d.out_w.value();
+  const int outs = d.samples * d.band.value() * out_w;
+  T* const results = tile + d.samples * tile_h * tile_w * kSlab<T>;
   float* const weights = reinterpret_cast<float*>(results + outs * kSlab<T>);
   const i64 c0 = i64(blockIdx.y) * kSlab<T>, c = c0 + Tile::group() * kLanes;
   const int count = lanes_in(c, channels);
@@ -178,39 +229,34 @@ __global__ void __launch_bounds__(kDepthwiseThreads, 2)
 
   for (i64 item = blockIdx.x; item < d.items; item += gridDim.x) {
     const ItemPlace place = place_of(d, item);
-    load_tile<T>(pixels, d, place, kStride, c0, channels, tile);
+    load_tile<T>(pixels, d, place.first_sample, Along::begin(place.first_row, d.pad), Along::begin(0, d.pad),
+                 d.tile_h, d.tile_w, c0, channels, tile);
     __syncthreads();
-    for (int i = position; i < d.samples * d.band * strips; i += kDepthwiseThreads / kPairs) {
-      const int x0 = i % strips * kStrip, row = i / strips, y = row % d.band, s = row / d.band;
+    for (int i = position; i < d.samples * d.band.value() * d.strips.value();
+         i += kDepthwiseThreads / kPairs) {
+      int row = i;
+      const int x0 = d.strips.split(row) * kStrip;
+      int s = row;
+      const int y = d.band.split(s);
       float2 sum[kStrip];
 #pragma unroll
       for (int p = 0; p < kStrip; ++p) sum[p] = make_float2(0, 0);
-      const T* line =
-          tile + (i64(s * d.tile_h + y * kStride) * d.tile_w + x0 * kStride) * kSlab<T> + 2 * pair;
-      const float* tap = weights + 2 * pair;
+      const T* const corner =
+          tile + (s * tile_h * tile_w + (kUp ? x0 / kStep : x0 * kStep)) * kSlab<T> + 2 * pair;
+      // The taps of this row of outputs: all, or those of its parity.
+      const int first = kUp ? (y + d.pad) % kStep : 0;
 #pragma unroll 1
-      for (int ky = 0; ky < kKernel; ++ky, line += d.tile_w * kSlab<T>, tap += kKernel * kSlab<T>) {
-        float2 of_tap[kKernel];
-#pragma unroll
-        for (int kx = 0; kx < kKernel; ++kx) of_tap[kx] = two(tap + kx * kSlab<T>);
-#pragma unroll
-        for (int r = 0; r < kRead; ++r) {
-          const float2 v = two(line + r * kSlab<T>);
-#pragma unroll
-          for (int p = 0; p < kStrip; ++p) {
-            const int kx = r - p * kStride;
-            if (kx < 0 || kx >= kKernel) continue;
-            sum[p].x = fmaf(v.x, of_tap[kx].x, sum[p].x);
-            sum[p].y = fmaf(v.y, of_tap[kx].y, sum[p].y);
-          }
-        }
+      for (int k = first; k < kKernel; k += kUp ? kStep : 1) {
+        const int line = kUp ? (y + d.pad - k) / kStep - Along::begin(0, d.pad) : y * kStep + k;
+        add_row<T, kKernel, kStep, kUp, kOdd>(corner + line * tile_w * kSlab<T>,
+                                              weights + k * kKernel * kSlab<T> + 2 * pair, sum);
       }
 #pragma unroll
       for (int p = 0; p < kStrip; ++p)
-        if (x0 + p < d.out_w) {
+        if (x0 + p < out_w) {
           Floats<2> v;
           v.v[0] = sum[p].x, v.v[1] = sum[p].y;
-          store<2>(results + (row * d.out_w + x0 + p) * kSlab<T> + 2 * pair, v);
+          store<2>(results + (row * out_w + x0 + p) * kSlab<T> + 2 * pair, v);
         }
     }
     __syncthreads();
@@ -221,11 +267,12 @@ __global__ void __launch_bounds__(kDepthwiseThreads, 2)
         i64 at[kBatch];
 #pragma unroll
         for (int b = 0; b < kBatch; ++b) {
-          const int p = first + b * Tile::kRowStep, x = p % d.out_w, row = p / d.out_w,
-                    y = place.first_row + row % d.band;
-          const i64 n = place.first_sample + row / d.band;
+          const int p = first + b * Tile::kRowStep;
+          int s = p;
+          const int x = d.out_w.split(s), y = place.first_row + d.band.split(s);
+          const i64 n = place.first_sample + s;
           const bool there = p < outs && n < d.n && y < d.out_h;
-          at[b] = there ? (n * d.out_h + y) * d.out_w + x : -1;
+          at[b] = there ? (n * d.out_h + y) * out_w + x : -1;
           raw[b] = epilogue.fetch(at[b], c, there ? count : 0);
         }
 #pragma unroll
@@ -240,38 +287,44 @@ __global__ void __launch_bounds__(kDepthwiseThreads, 2)
   epilogue.template finish<Tile>(state, parts, c0, channels);
 }
 
+inline constexpr int kWeightStrip = 4;
 // gw [c][tap] = sum over outputs of gy * x.
 template <class T, int kKernel, int kStride>
 __global__ void __launch_bounds__(kDepthwiseThreads, kKernel == 3 ? 2 : 1)
-    depthwise_weights(NormedPixels<T> x, GradPixels<T> gy, float* gw, DepthwiseItems d, i64 channels,
-                      Parts parts) {
-  constexpr int kPairs = kSlab<T> / 2, kRead = (kStrip - 1) * kStride + kKernel, kTaps = kKernel * kKernel;
+    depthwise_weights(NormedPixels<T> x, GradPixels<T> gy, float* gw, DepthwiseItems d, Divisor width,
+                      i64 channels, Parts parts) {
+  using Along = Window<kKernel, kStride, false>;
+  constexpr int kStrip = kWeightStrip, kPairs = kSlab<T> / 2, kRead = Along::reach(kStrip, 0),
+                kTaps = kKernel * kKernel;
+  const int tile_w = d.tile_w.value(), tile_h = d.tile_h.value();
   T* const tile = dynamic_shared<T>();
-  T* const grads = tile + d.samples * d.tile_h * d.tile_w * kSlab<T>;
-  const int strips = (d.out_w + kStrip - 1) / kStrip, width = strips * kStrip;
+  T* const grads = tile + d.samples * tile_h * tile_w * kSlab<T>;
   const i64 c0 = i64(blockIdx.y) * kSlab<T>;
   const int pair = int(threadIdx.x) % kPairs, position = int(threadIdx.x) / kPairs;
-  // gy of an item: no border, but whole strips and, below the last band, rows of zeros.
-  DepthwiseItems of_gy = d;
-  of_gy.tile_h = d.band, of_gy.tile_w = width, of_gy.pad = 0;
   float2 sum[kTaps];
 #pragma unroll
   for (int t = 0; t < kTaps; ++t) sum[t] = make_float2(0, 0);
 
   for (i64 item = blockIdx.x; item < d.items; item += gridDim.x) {
     const ItemPlace place = place_of(d, item);
-    load_tile<T>(x, d, place, kStride, c0, channels, tile);
-    load_tile<T>(gy, of_gy, place, 1, c0, channels, grads);
+    load_tile<T>(x, d, place.first_sample, Along::begin(place.first_row, d.pad), -d.pad, d.tile_h, d.tile_w,
+                 c0, channels, tile);
+    // gy of an item: no border, but whole strips and, below the last band, rows of zeros.
+    load_tile<T>(gy, d, place.first_sample, place.first_row, 0, d.band, width, c0, channels, grads);
     __syncthreads();
-    for (int i = position; i < d.samples * d.band * strips; i += kDepthwiseThreads / kPairs) {
-      const int x0 = i % strips * kStrip, row = i / strips, y = row % d.band, s = row / d.band;
+    for (int i = position; i < d.samples * d.band.value() * d.strips.value();
+         i += kDepthwiseThreads / kPairs) {
+      int row = i;
+      const int x0 = d.strips.split(row) * kStrip;
+      int s = row;
+      const int y = d.band.split(s);
       float2 g[kStrip];
 #pragma unroll
-      for (int p = 0; p < kStrip; ++p) g[p] = two(grads + (row * width + x0 + p) * kSlab<T> + 2 * pair);
-      const T* line =
-          tile + (i64(s * d.tile_h + y * kStride) * d.tile_w + x0 * kStride) * kSlab<T> + 2 * pair;
+      for (int p = 0; p < kStrip; ++p)
+        g[p] = two(grads + (row * width.value() + x0 + p) * kSlab<T> + 2 * pair);
+      const T* line = tile + ((s * tile_h + y * kStride) * tile_w + x0 * kStride) * kSlab<T> + 2 * pair;
 #pragma unroll
-      for (int ky = 0; ky < kKernel; ++ky, line += d.tile_w * kSlab<T>)
+      for (int ky = 0; ky < kKernel; ++ky, line += tile_w * kSlab<T>)
 #pragma unroll
         for (int r = 0; r < kRead; ++r) {
           const float2 v = two(line + r * kSlab<T>);

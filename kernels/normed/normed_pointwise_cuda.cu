@@ -9,7 +9,8 @@ namespace {
 
 template <class T>
 NormedSide<T> side_of(const NormedT<T>& in, const NormedDims& d) {
-  return {in, d.rows, d.c_in, d.hw, wide_rows(in.x, d.c_in) && (!in.gate || wide_rows(in.gate, d.c_in))};
+  return {in, d.rows, d.c_in, Divisor(d.hw),
+          wide_rows(in.x, d.c_in) && (!in.gate || wide_rows(in.gate, d.c_in))};
 }
 template <class T>
 GradSide<T> side_of(const NormedGradT<T>& g, const NormedDims& d) {

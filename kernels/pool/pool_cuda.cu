@@ -158,7 +158,7 @@ void run(Exec& exec, const GlobalAvgPoolCallT<T>& call) {
   const GlobalPoolDims& d = call.dims;
   if (note(exec, kRow, global_avg_pool_cost(d)))
     fold_samples(*exec.gpu(), kRow, Values<T>{call.x, d.c, wide_rows(call.x, d.c)}, d.n, d.hw, d.c,
-                 1.0f / float(d.hw), call.y);
+                 Times{1.0f / float(d.hw)}, call.y);
 }
 template <class T>
 void run(Exec& exec, const GlobalAvgPoolGradCallT<T>& call) {

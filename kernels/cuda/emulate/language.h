@@ -119,6 +119,7 @@ template <class T>
 T __ldg(const T* p) {
   return *p;
 }
+inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned((unsigned long long)a * b >> 32); }
 inline float __uint_as_float(unsigned v) { return std::bit_cast<float>(v); }
 inline unsigned __float_as_uint(float v) { return std::bit_cast<unsigned>(v); }
 inline float __expf(float v) { return std::exp(v); }
