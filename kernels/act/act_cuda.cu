@@ -12,9 +12,9 @@ using namespace offramp::cuda;
 constexpr int kBlock = 256;
 
 template <class T, int n>
-__global__ void act_kernel(ActCallT<T> call) {
+__global__ void act_kernel(ActCallT<T> call, LiveRows live) {
   const i64 i = (blockIdx.x * i64(kBlock) + threadIdx.x) * n;
-  if (i >= call.dims.count) return;
+  if (i >= call.dims.count || live.beyond(i)) return;
   Floats<n> x = load<n>(call.x + i);
 #pragma unroll
   for (int k = 0; k < n; ++k) x.v[k] = apply_act(call.dims.act, x.v[k]);
@@ -40,7 +40,7 @@ void run(Exec& exec, const ActCallT<T>& call) {
   const bool wide = aligned_for(call.x, call.dims.count, n) && aligned_for(call.y, call.dims.count, n);
   const i64 threads = wide ? call.dims.count / n : call.dims.count;
   launch(*exec.gpu(), {.op = kRow, .grid = ceil_div(threads, kBlock), .block = kBlock},
-         wide ? act_kernel<T, n> : act_kernel<T, 1>, call);
+         wide ? act_kernel<T, n> : act_kernel<T, 1>, call, live_rows(*exec.gpu(), call.dims.count));
 }
 
 template <class T>

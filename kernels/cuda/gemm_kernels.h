@@ -11,8 +11,9 @@ namespace offramp::kernels::cuda {
 // A block for each tile; every column of tiles is a series.
 template <class Tile, class A, class B, class Epilogue>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
-    product_rows(A a, B b, Epilogue epilogue, i64 m, i64 n, i64 k, Parts parts) {
+    product_rows(A a, B b, Epilogue epilogue, i64 m, i64 n, i64 k, Parts parts, LiveRows live) {
   const i64 m0 = i64(blockIdx.x) * Tile::kRows, n0 = i64(blockIdx.y) * Tile::kColumns;
+  if (Epilogue::kFields == 0 && live.beyond(m0)) return;
   typename Tile::Sums sums;
   Tile::clear(sums);
   Tile::multiply(a, b, m0, n0, 0, k, k, sums);
@@ -116,7 +117,7 @@ void launch_rows(Gpu& gpu, const char* op, const A& a, const B& b, const Epilogu
           .block = Tile::kThreads,
           .shared = Tile::template shared_bytes<A, B>(k),
           .grid_y = columns},
-         product_rows<Tile, A, B, Epilogue>, a, b, epilogue, m, n, k, parts);
+         product_rows<Tile, A, B, Epilogue>, a, b, epilogue, m, n, k, parts, live_rows(gpu, m));
 }
 
 template <class Tile, class A, class B>

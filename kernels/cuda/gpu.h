@@ -82,6 +82,14 @@ class Gpu {
   // What went aside is waited for by all later work: called by whoever reads a gradient of weights.
   void join();
 
+  // While set: of the `batch` samples that launches are made for, only the first *count (device memory) are
+  // still wanted. Kernels that write rows leave the others alone where that saves work.
+  struct Live {
+    const i32* count = nullptr;
+    i64 batch = 0;
+  };
+  Live live;
+
   LaunchTimes* times = nullptr;  // eager launches are noted there
 
  private:

@@ -25,6 +25,22 @@ struct Launch {
   i64 grid_y = 1, grid_z = 1;
 };
 
+// Gpu::live as a kernel asks it, for things of which every sample has `each`.
+struct LiveRows {
+  const i32* count;
+  i64 each;
+#if defined(__CUDACC__)
+  __device__
+#endif
+      bool
+      beyond(i64 index) const {
+    return count && index >= i64(*count) * each;
+  }
+};
+inline LiveRows live_rows(const Gpu& gpu, i64 all) {
+  return {gpu.live.count, gpu.live.count ? all / gpu.live.batch : 0};
+}
+
 constexpr i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
 
 }  // namespace offramp::cuda

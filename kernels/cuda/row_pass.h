@@ -8,7 +8,8 @@ namespace offramp::kernels::cuda {
 // Work: an epilogue (normed_epilogues.h) whose values are what it fetched itself; all of a batch of rows is
 // under way before the first is used.
 template <class Tile, class Work>
-__global__ void __launch_bounds__(256) row_pass(Work work, i64 rows, i64 channels, Parts parts) {
+__global__ void __launch_bounds__(256)
+    row_pass(Work work, i64 rows, i64 channels, Parts parts, LiveRows live) {
   constexpr int kBatch = 4;
   const i64 c0 = i64(blockIdx.y) * Tile::kColumns, c = c0 + Tile::group() * kLanes;
   const int count = lanes_in(c, channels);
@@ -18,6 +19,7 @@ __global__ void __launch_bounds__(256) row_pass(Work work, i64 rows, i64 channel
   work.begin(state, block_first, c, count);
   if (count > 0)
     for (i64 first = block_first + Tile::first_row(); first < rows; first += kBatch * step) {
+      if (Work::kFields == 0 && live.beyond(first)) break;
       typename Work::Raw raw[kBatch];
 #pragma unroll
       for (int b = 0; b < kBatch; ++b)
@@ -43,7 +45,7 @@ void launch_pass(Gpu& gpu, const char* op, const Work& work, i64 rows, i64 chann
     shared = 4 * Tile::sum_floats(Work::kFields);
   }
   launch(gpu, {.op = op, .grid = blocks, .block = 256, .shared = shared, .grid_y = columns},
-         row_pass<Tile, Work>, work, rows, channels, parts);
+         row_pass<Tile, Work>, work, rows, channels, parts, live_rows(gpu, rows));
 }
 // With as few idle columns as there is a tile for.
 template <class Work>
@@ -60,7 +62,9 @@ void pass_over_rows(Gpu& gpu, const char* op, const Work& work, i64 rows, i64 ch
 // fetch(row, c, count), Floats<8> value(column, raw).
 using FoldTile = ColumnThreads<128, 64>;
 template <class T, class Work, class Then>
-__global__ void __launch_bounds__(128) sample_fold(Work work, Then then, i64 hw, i64 channels, T* y) {
+__global__ void __launch_bounds__(128)
+    sample_fold(Work work, Then then, i64 hw, i64 channels, T* y, LiveRows live) {
+  if (live.beyond(blockIdx.x)) return;
   constexpr int kBatch = 4;
   const i64 sample = blockIdx.x, c0 = i64(blockIdx.y) * FoldTile::kColumns,
             c = c0 + FoldTile::group() * kLanes;
@@ -101,7 +105,7 @@ void fold_samples(Gpu& gpu, const char* op, const Work& work, i64 samples, i64 h
           .block = 128,
           .shared = 4 * FoldTile::sum_floats(1),
           .grid_y = ceil_div(channels, FoldTile::kColumns)},
-         sample_fold<T, Work, Then>, work, then, hw, channels, y);
+         sample_fold<T, Work, Then>, work, then, hw, channels, y, live_rows(gpu, samples));
 }
 
 // What passes without sums share.

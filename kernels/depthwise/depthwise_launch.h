@@ -42,7 +42,7 @@ void launch_strips(Gpu& gpu, const char* op, const Pixels& pixels, const WeightV
   if (shared < sums) shared = sums;
   launch(gpu, {.op = op, .grid = blocks, .block = kDepthwiseThreads, .shared = shared, .grid_y = slabs},
          depthwise_rows<T, kKernel, kStep, kUp, kOdd, kStrip, Pixels, Epilogue>, pixels, w, turned, epilogue,
-         d, channels, parts);
+         d, channels, parts, live_rows(gpu, n));
 }
 // Strips of eight outputs where they fill rows as well as strips of four.
 template <class T, int kKernel, int kStep, bool kUp, bool kOdd, class Pixels, class Epilogue>

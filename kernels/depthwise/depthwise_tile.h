@@ -211,7 +211,7 @@ __device__ __forceinline__ void add_row(const T* line, const float* tap, float2 
 template <class T, int kKernel, int kStep, bool kUp, bool kOdd, int kStrip, class Pixels, class Epilogue>
 __global__ void __launch_bounds__(kDepthwiseThreads, 2)
     depthwise_rows(Pixels pixels, WeightView w, bool turned, Epilogue epilogue, DepthwiseItems d,
-                   i64 channels, Parts parts) {
+                   i64 channels, Parts parts, LiveRows live) {
   using Tile = ColumnThreads<kDepthwiseThreads, kSlab<T>>;
   using Along = Window<kKernel, kStep, kUp>;
   constexpr int kPairs = kSlab<T> / 2, kBatch = 4;
@@ -229,6 +229,7 @@ __global__ void __launch_bounds__(kDepthwiseThreads, 2)
 
   for (i64 item = blockIdx.x; item < d.items; item += gridDim.x) {
     const ItemPlace place = place_of(d, item);
+    if (Epilogue::kFields == 0 && live.beyond(place.first_sample)) break;
     load_tile<T>(pixels, d, place.first_sample, Along::begin(place.first_row, d.pad), Along::begin(0, d.pad),
                  d.tile_h, d.tile_w, c0, channels, tile);
     __syncthreads();

@@ -5,7 +5,9 @@
 #include <numeric>
 #include <string>
 
+#include "kernels/cuda/built.h"
 #include "kernels/error.h"
+#include "nn/plan/card_runner.h"
 
 namespace offramp::nn {
 
@@ -36,15 +38,17 @@ i64 affordable(const Plan& plan, i64 max_batch) {
 }  // namespace
 
 EarlyExitRunner::EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch, int threads)
-    : runner_(plan, target, affordable(*plan, max_batch), threads), exits_(exit_costs(*plan)) {
+    : runner_(plan, target, affordable(*plan, max_batch), threads), plan_(plan), exits_(exit_costs(*plan)) {
   alive_.reserve(size_t(runner_.max_batch()));
   keep_.reserve(size_t(runner_.max_batch()));
 }
 
-Exec& EarlyExitRunner::host(Exec& exec) {
-  if (!exec.gpu()) return exec;
-  if (!host_) host_ = std::make_unique<Exec>(exec.target(), exec.threads());
-  return *host_;
+EarlyExitRunner::~EarlyExitRunner() = default;
+
+CardRunner& EarlyExitRunner::card(Exec& exec) {
+  if constexpr (cuda::kBuilt)
+    if (!card_) card_ = CardRunner::make(exec, plan_, runner_.max_batch());
+  return *card_;
 }
 
 void EarlyExitRunner::load(const float* images, i64 n) {
@@ -60,9 +64,13 @@ void EarlyExitRunner::run(Exec& exec, const float* images, i64 n, const Threshol
   const i64 image = runner_.plan().buffers[0];
   for (i64 done = 0; done < n; done += runner_.max_batch()) {
     const i64 group = std::min(runner_.max_batch(), n - done);
+    if (exec.gpu()) {
+      card(exec).run(exec, images + done * image, group, thresholds, rule, costs, outcomes.data() + done);
+      continue;
+    }
     load(images + done * image, group);
     decider_.start(rule, group, runner_.plan().classes);
-    run_group(host(exec), group, thresholds, costs, outcomes.data() + done);
+    run_group(exec, group, thresholds, costs, outcomes.data() + done);
   }
 }
 
@@ -99,12 +107,16 @@ void EarlyExitRunner::run_all(Exec& exec, const float* images, i64 n, float* log
   const i64 image = runner_.plan().buffers[0], classes = runner_.plan().classes, exits = i64(exits_.size());
   for (i64 done = 0; done < n; done += runner_.max_batch()) {
     const i64 group = std::min(runner_.max_batch(), n - done);
+    if (exec.gpu()) {
+      card(exec).run_all(exec, images + done * image, group, logits + done * exits * classes);
+      continue;
+    }
     load(images + done * image, group);
     i64 exit = 0;
     for (i64 stage = 0; stage < i64(runner_.plan().stages.size()); ++stage) {
-      runner_.run_body(host(exec), stage, group);
+      runner_.run_body(exec, stage, group);
       if (!runner_.plan().stages[size_t(stage)].has_exit()) continue;
-      const float* from = runner_.run_head(host(exec), stage, group);
+      const float* from = runner_.run_head(exec, stage, group);
       for (i64 i = 0; i < group; ++i)
         std::memcpy(logits + ((done + i) * exits + exit) * classes, from + i * classes,
                     size_t(classes) * sizeof(float));

@@ -24,10 +24,15 @@ struct Outcome {
 // leave_macs of every exit when only the exits with a threshold are in use (0 for an exit that is off).
 std::vector<i64> leave_macs(std::span<const ExitCost> exits, const Thresholds& thresholds);
 
+class CardRunner;
+
+// Where the context given to run() computes on a card, that runs the plan (nn/plan/card_runner.h): the
+// decisions are those of the CPU as far as the logits are.
 class EarlyExitRunner {
  public:
   // Samples are computed in groups of at most max_batch, fewer where the arena would grow beyond a gigabyte.
   EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch, int threads = 1);
+  ~EarlyExitRunner();
 
   const std::vector<ExitCost>& exits() const { return exits_; }
   PlanRunner& plan_runner() { return runner_; }
@@ -42,13 +47,14 @@ class EarlyExitRunner {
   void run_all(Exec& exec, const float* images, i64 n, float* logits);
 
  private:
-  Exec& host(Exec& exec);
+  CardRunner& card(Exec& exec);
   void load(const float* images, i64 n);
   void run_group(Exec& exec, i64 n, const Thresholds& thresholds, std::span<const i64> costs,
                  Outcome* outcomes);
 
   PlanRunner runner_;
-  std::unique_ptr<Exec> host_;  // where the caller's context computes on a card: the plan is the host's
+  std::shared_ptr<const Plan> plan_;
+  std::unique_ptr<CardRunner> card_;  // made when a card is first asked for
   std::vector<ExitCost> exits_;
   ExitDecider decider_;
   std::vector<i64> alive_, keep_;  // sample behind each row still computed; rows that stay

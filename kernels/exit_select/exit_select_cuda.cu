@@ -1,0 +1,125 @@
+#include "kernels/cuda/vector.h"
+#include "kernels/cuda/warp.h"
+#include "kernels/exit_select/exit_select.h"
+
+namespace offramp::kernels::cuda {
+namespace {
+
+using namespace offramp::cuda;
+
+constexpr int kThreads = 1024, kWarps = kThreads / 32;
+
+struct Answer {
+  i32 predicted;
+  float confidence;
+};
+// nn/plan/confidence.cpp's decision, in double too: the same exits are taken.
+template <class T>
+__device__ Answer answer_of(const T* logits, i64 classes, ExitMeasure measure, float temperature) {
+  i64 best = 0, second = -1;
+  for (i64 c = 1; c < classes; ++c) {
+    const float v = to_float(logits[c]);
+    if (v > to_float(logits[best]))
+      second = best, best = c;
+    else if (second < 0 || v > to_float(logits[second]))
+      second = c;
+  }
+  const double most = double(to_float(logits[best])), sharpness = 1 / double(temperature);
+  double sum = 0, weighted = 0;
+  for (i64 c = 0; c < classes; ++c) {
+    const double shifted = (double(to_float(logits[c])) - most) * sharpness, e = exp(shifted);
+    sum += e;
+    weighted += e * shifted;
+  }
+  double value = 1 / sum;
+  if (measure == ExitMeasure::margin && second >= 0)
+    value = (1 - exp((double(to_float(logits[second])) - most) * sharpness)) / sum;
+  if (measure == ExitMeasure::entropy)
+    value = classes > 1 ? 1 - (log(sum) - weighted / sum) / log(double(classes)) : 1.0;
+  return {i32(best), float(value)};
+}
+
+// One block: the order of who stays is that of the rows.
+template <class T>
+__global__ void __launch_bounds__(kThreads) select(ExitSelectCallT<T> call) {
+  __shared__ i32 of_warp[kWarps];
+  const int t = int(threadIdx.x), warp = t / 32, lane = t % 32;
+  const i32 count = *call.count;
+  i32 left = 0;  // of all rows before
+  for (i32 first = 0; first < count; first += kThreads) {
+    const i32 row = first + t;
+    bool stays = false;
+    if (row < count) {
+      const Answer a =
+          answer_of(call.logits + i64(row) * call.classes, call.classes, call.measure, call.temperature);
+      stays = !call.last && !(a.confidence >= call.threshold);
+      if (!stays) {
+        const i32 place = call.sample[row];
+        call.predicted[place] = a.predicted;
+        call.confidence[place] = a.confidence;
+        call.exit_taken[place] = call.exit;
+      }
+    }
+    const u32 mask = __ballot_sync(kAllLanes, stays);
+    if (lane == 0) of_warp[warp] = i32(__popc(int(mask)));
+    __syncthreads();
+    i32 before = left, all = left;
+    for (int w = 0; w < kWarps; ++w) {
+      if (w < warp) before += of_warp[w];
+      all += of_warp[w];
+    }
+    if (stays) {
+      const i32 to = before + i32(__popc(int(mask & ((1u << lane) - 1))));
+      call.sample_left[to] = call.sample[row];
+      call.row_left[to] = row;
+    }
+    left = all;
+    __syncthreads();
+  }
+  if (t == 0) *call.count_left = left;
+}
+
+constexpr int kBlock = 256;
+
+template <class T, int n>
+__global__ void __launch_bounds__(kBlock) gather(ExitGatherCallT<T> call) {
+  const i64 row = blockIdx.y;
+  if (row >= *call.count) return;
+  const T* const from = call.x + i64(call.row[row]) * call.length;
+  T* const to = call.y + row * call.length;
+  for (i64 i = (i64(blockIdx.x) * kBlock + threadIdx.x) * n; i < call.length;
+       i += i64(gridDim.x) * kBlock * n)
+    store<n>(to + i, load<n>(from + i));
+}
+
+__global__ void start(i64 batch, i32* count, i32* sample) {
+  const i64 i = i64(blockIdx.x) * kBlock + threadIdx.x;
+  if (i < batch) sample[i] = i32(i);
+  if (i == 0) *count = i32(batch);
+}
+
+template <class T>
+void run_gather(Exec& exec, const ExitGatherCallT<T>& call) {
+  constexpr int n = kWide<T>;
+  const bool wide = aligned_for(call.x, call.length, n) && aligned_for(call.y, call.length, n);
+  const i64 blocks = ceil_div(call.length, i64(kBlock) * (wide ? n : 1) * 2);
+  launch(*exec.gpu(), {.op = "exit_gather/any/cuda", .grid = blocks, .block = kBlock, .grid_y = call.batch},
+         wide ? gather<T, n> : gather<T, 1>, call);
+}
+template <class T>
+void run_select(Exec& exec, const ExitSelectCallT<T>& call) {
+  launch(*exec.gpu(), {.op = "exit_select/any/cuda", .grid = 1, .block = kThreads}, select<T>, call);
+}
+
+}  // namespace
+
+void exit_select(Exec& exec, const ExitSelectCallT<float>& call) { run_select(exec, call); }
+void exit_select(Exec& exec, const ExitSelectCallT<Bf16>& call) { run_select(exec, call); }
+void exit_gather(Exec& exec, const ExitGatherCallT<float>& call) { run_gather(exec, call); }
+void exit_gather(Exec& exec, const ExitGatherCallT<Bf16>& call) { run_gather(exec, call); }
+void exit_start(Exec& exec, i64 batch, i32* count, i32* sample) {
+  launch(*exec.gpu(), {.op = "exit_start/any/cuda", .grid = ceil_div(batch, kBlock), .block = kBlock}, start,
+         batch, count, sample);
+}
+
+}  // namespace offramp::kernels::cuda

@@ -1,0 +1,327 @@
+#include "nn/plan/card_runner.h"
+
+#ifdef OFFRAMP_CUDA
+#include <algorithm>
+#include <bit>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/act/act.h"
+#include "kernels/binary/binary.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/strided.h"
+#include "kernels/depthwise/depthwise.h"
+#include "kernels/error.h"
+#include "kernels/exit_select/exit_select.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/norm/norm.h"
+#include "kernels/pool/pool.h"
+#include "kernels/resize/resize.h"
+#include "kernels/softmax/softmax.h"
+
+namespace offramp::nn {
+
+using namespace kernels;
+
+namespace {
+
+// No groups: a card's kernels take the whole batch, one after the other.
+Tiling whole(const Plan& plan) {
+  Tiling tiling{.bodies = {}, .heads = {}, .inside = std::vector<bool>(plan.buffers.size(), false)};
+  const auto each = [](const std::vector<Step>& steps) {
+    std::vector<Segment> segments;
+    for (size_t i = 0; i < steps.size(); ++i) segments.push_back({i, i + 1, i64{1} << 40});
+    return segments;
+  };
+  for (const PlanStage& stage : plan.stages) {
+    tiling.bodies.push_back(each(stage.body));
+    tiling.heads.push_back(each(stage.head));
+  }
+  return tiling;
+}
+
+ExitMeasure measure_of(const ExitRule& rule) {
+  if (!rule.remembers()) {
+    if (rule.confidence == Confidence::margin) return ExitMeasure::margin;
+    if (rule.confidence == Confidence::max_probability) return ExitMeasure::max_probability;
+    if (rule.confidence == Confidence::entropy) return ExitMeasure::entropy;
+  }
+  throw usage_error("cuda: exits that look back at earlier ones (" +
+                    std::string(rule.cascade ? "cascade" : confidence_name(rule.confidence)) +
+                    ") are decided on the CPU only: use --device cpu");
+}
+
+template <class T>
+constexpr DType kType = std::is_same_v<T, Bf16> ? DType::bf16 : DType::f32;
+Tensor card_integers(i64 count) {  // i32, as the kernels take them
+  return Tensor::empty({count}, DType::f32, Device::cuda);
+}
+i32* integers(Tensor& t) { return reinterpret_cast<i32*>(t.data<float>()); }
+
+template <class T>
+class Runner final : public CardRunner {
+ public:
+  Runner(std::shared_ptr<const Plan> plan, i64 max_batch)
+      : plan_(std::move(plan)), max_batch_(max_batch), layout_(lay_out(*plan_, whole(*plan_), max_batch)) {
+    for (const PlanWeight& w : plan_->weights) {
+      if (w.value.device() != Device::cpu)
+        throw Error("this plan was recorded without weights ('" + w.name +
+                    "'): it has a cost but cannot run");
+      weights_.push_back(w.value.to(Device::cuda));
+    }
+    arena_ = Tensor::empty({layout_.shared_floats}, kType<T>, Device::cuda);
+    staged_ = Tensor::empty({max_batch * plan_->buffers[0]}, DType::f32, Device::cuda);
+    i64 most = 1;
+    for (const PlanStage& stage : plan_->stages)
+      if (stage.has_exit()) most = std::max(most, plan_->buffers[size_t(stage.features)]);
+    moved_ = Tensor::empty({max_batch * most}, kType<T>, Device::cuda);
+    for (Tensor* t : {&predicted_, &exit_, &row_, &sample_[0], &sample_[1]}) *t = card_integers(max_batch);
+    confidence_ = card_integers(max_batch);
+    counts_ = card_integers(i64(plan_->stages.size()) + 2);
+  }
+
+  void load(Exec& exec, const float* images, i64 n) override {
+    Gpu& gpu = *exec.gpu();
+    const i64 count = n * plan_->buffers[0];
+    float* const staged = staged_.data<float>();
+    if constexpr (std::is_same_v<T, Bf16>) {
+      offramp::cuda::copy(gpu.stream(), staged, images, count * 4);
+      input(count).copy_from(staged_.slice(0, 0, count).to(DType::bf16));
+    } else {
+      offramp::cuda::copy(gpu.stream(), at(0, nullptr), images, count * 4);
+    }
+  }
+
+  void forward(Exec& exec, i64 n, const Thresholds& thresholds, const ExitRule& rule) override {
+    const ExitMeasure measure = measure_of(rule);
+    Gpu& gpu = *exec.gpu();
+    i32* count = integers(counts_);
+    kernels::cuda::exit_start(exec, n, count, integers(sample_[0]));
+    const struct Forget {  // whatever happens
+      Gpu& gpu;
+      ~Forget() { gpu.live = {}; }
+    } forget{gpu};
+    const Moved* moved = nullptr;
+    Moved now{};
+    int samples = 0;  // which of the two lists is the present one
+    size_t exit = 0;
+    const size_t exits = thresholds.size() + 1;
+    for (const PlanStage& stage : plan_->stages) {
+      run_steps(exec, stage.body, n, moved);
+      if (!stage.has_exit()) continue;
+      const size_t e = exit++;
+      const bool last = e + 1 == exits;
+      if (!last && !thresholds[e]) continue;
+      run_steps(exec, stage.head, n, moved);
+      kernels::cuda::exit_select(
+          exec, ExitSelectCallT<T>{.batch = n,
+                                   .classes = plan_->classes,
+                                   .logits = at(stage.logits, moved),
+                                   .count = count,
+                                   .sample = integers(sample_[samples]),
+                                   .measure = measure,
+                                   .temperature = rule.temperature.empty() ? 1.0f : rule.temperature[e],
+                                   .threshold = last ? 0.0f : *thresholds[e],
+                                   .last = last,
+                                   .exit = i32(e),
+                                   .count_left = count + 1,
+                                   .sample_left = integers(sample_[1 - samples]),
+                                   .row_left = integers(row_),
+                                   .predicted = integers(predicted_),
+                                   .confidence = confidence_.data<float>(),
+                                   .exit_taken = integers(exit_)});
+      if (last) break;
+      ++count;
+      samples = 1 - samples;
+      kernels::cuda::exit_gather(exec, ExitGatherCallT<T>{.batch = n,
+                                                          .length = plan_->buffers[size_t(stage.features)],
+                                                          .count = count,
+                                                          .row = integers(row_),
+                                                          .x = at(stage.features, moved),
+                                                          .y = moved_.data<T>()});
+      now = {stage.features, moved_.data<T>()};
+      moved = &now;
+      gpu.live = {count, n};
+    }
+  }
+
+  void run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds, const ExitRule& rule,
+           std::span<const i64> costs, Outcome* outcomes) override {
+    Gpu& gpu = *exec.gpu();
+    load(exec, images, n);
+    const Key key{n, thresholds, rule};
+    if (graph_key_ == key && graph_) {
+      graph_->launch();
+    } else if (last_key_ == key) {
+      graph_.reset();
+      graph_.emplace(gpu, [&] { forward(exec, n, thresholds, rule); });
+      graph_key_ = key;
+      graph_->launch();
+    } else {
+      forward(exec, n, thresholds, rule);
+    }
+    last_key_ = key;
+    answers_.resize(size_t(3 * n));
+    for (auto [from, part] : {std::pair(integers(predicted_), 0), std::pair(integers(exit_), 1),
+                              std::pair(integers(confidence_), 2)})
+      offramp::cuda::copy(gpu.stream(), answers_.data() + part * n, from, n * 4);
+    gpu.synchronize();
+    for (i64 i = 0; i < n; ++i) {
+      const i32 exit = answers_[size_t(n + i)];
+      outcomes[i] = {answers_[size_t(i)], std::bit_cast<float>(answers_[size_t(2 * n + i)]), exit,
+                     costs[size_t(exit)]};
+    }
+  }
+
+  void run_all(Exec& exec, const float* images, i64 n, float* logits) override {
+    Gpu& gpu = *exec.gpu();
+    load(exec, images, n);
+    const i64 classes = plan_->classes;
+    i64 exits = 0, exit = 0;
+    for (const PlanStage& stage : plan_->stages) exits += stage.has_exit();
+    Tensor all = Tensor::empty({n, exits, classes}, kType<T>, Device::cuda);
+    for (const PlanStage& stage : plan_->stages) {
+      run_steps(exec, stage.body, n, nullptr);
+      if (!stage.has_exit()) continue;
+      run_steps(exec, stage.head, n, nullptr);
+      offramp::cuda::Strided walk{.axes = 2};
+      walk.extent[0] = n, walk.extent[1] = classes;
+      walk.to[0] = exits * classes, walk.to[1] = 1;
+      walk.from[0] = classes, walk.from[1] = 1;
+      const T* const from = at(stage.logits, nullptr);
+      offramp::cuda::strided_copy(gpu, walk, all.data<T>() + exit++ * classes, from);
+    }
+    const Tensor host = all.to(DType::f32).to(Device::cpu);
+    const auto values = host.values<float>();
+    std::copy(values.begin(), values.end(), logits);
+  }
+
+ private:
+  using Gpu = offramp::cuda::Gpu;
+  struct Moved {  // a buffer whose rows were moved together elsewhere
+    int buffer;
+    T* to;
+  };
+  struct Key {
+    i64 n;
+    Thresholds thresholds;
+    ExitRule rule;
+    bool operator==(const Key&) const = default;
+  };
+
+  Tensor input(i64 count) { return arena_.slice(0, layout_.offsets[0], count); }
+  T* at(int buffer, const Moved* moved) {
+    if (buffer < 0) return nullptr;
+    if (moved && moved->buffer == buffer) return moved->to;
+    return arena_.data<T>() + layout_.offsets[size_t(buffer)];
+  }
+  const float* weight(int index) {
+    return index < 0 ? nullptr : std::as_const(weights_[size_t(index)]).template data<float>();
+  }
+
+  void run_steps(Exec& exec, const std::vector<Step>& steps, i64 n, const Moved* moved) {
+    for (const Step& s : steps) std::visit(Run{*this, exec, s, moved}, at_batch(s.dims, n));
+  }
+
+  struct Run {
+    Runner& self;
+    Exec& exec;
+    const Step& s;
+    const Moved* moved;
+    const T* x() const { return self.at(s.x, moved); }
+    const T* z() const { return self.at(s.z, moved); }
+    T* y() const { return self.at(s.y, moved); }
+    WeightViewT<float> view(i64 kernel, i64 c_in) const {
+      return {self.weight(s.w), kernel * kernel * c_in, kernel * c_in, c_in};
+    }
+
+    void operator()(const Conv2dDims& d) const {
+      const Extent out = conv2d_out(d);
+      conv2d(exec, Conv2dCallT<T>{.dims = d,
+                                  .out_h = out.h,
+                                  .out_w = out.w,
+                                  .x = x(),
+                                  .w = view(d.kernel, d.c_in / d.groups),
+                                  .bias = self.weight(s.bias),
+                                  .residual = z(),
+                                  .act = s.act,
+                                  .y = y()});
+    }
+    void operator()(const DepthwiseDims& d) const {
+      const Extent out = depthwise_out(d);
+      depthwise(exec, DepthwiseCallT<T>{.dims = d,
+                                        .out_h = out.h,
+                                        .out_w = out.w,
+                                        .x = x(),
+                                        .w = view(d.kernel, 1),
+                                        .bias = self.weight(s.bias),
+                                        .act = s.act,
+                                        .y = y()});
+    }
+    void operator()(const GemmDims& d) const {
+      gemm(exec, GemmCallT<T>{.dims = d,
+                              .a = x(),
+                              .a_row = d.k,
+                              .a_k = 1,
+                              .b = self.weight(s.w),
+                              .b_col = d.k,
+                              .b_k = 1,
+                              .bias = self.weight(s.bias),
+                              .residual = z(),
+                              .act = s.act,
+                              .c = y(),
+                              .c_row = d.n});
+    }
+    void operator()(const PoolDims& d) const {
+      const Extent out = pool_out(d);
+      pool(exec, PoolCallT<T>{.dims = d, .out_h = out.h, .out_w = out.w, .x = x(), .y = y()});
+    }
+    void operator()(const GlobalPoolDims& d) const {
+      global_avg_pool(exec, GlobalAvgPoolCallT<T>{.dims = d, .x = x(), .y = y()});
+    }
+    void operator()(const NormDims& d) const {
+      norm(exec, NormCallT<T>{.dims = d,
+                              .x = x(),
+                              .mean = self.weight(s.mean),
+                              .var = self.weight(s.var),
+                              .gamma = self.weight(s.gamma),
+                              .beta = self.weight(s.beta),
+                              .eps = s.eps,
+                              .act = s.act,
+                              .y = y()});
+    }
+    void operator()(const ActDims& d) const { activate(exec, ActCallT<T>{.dims = d, .x = x(), .y = y()}); }
+    void operator()(const BinaryDims& d) const {
+      binary(exec, BinaryCallT<T>{.dims = d, .x = x(), .z = z(), .y = y()});
+    }
+    void operator()(const ResizeDims& d) const {
+      resize(exec, ResizeCallT<T>{.dims = d, .x = x(), .y = y()});
+    }
+    void operator()(const SoftmaxDims& d) const {
+      softmax(exec, SoftmaxCallT<T>{.dims = d, .x = x(), .y = y()});
+    }
+  };
+
+  std::shared_ptr<const Plan> plan_;
+  i64 max_batch_;
+  ArenaLayout layout_;
+  std::vector<Tensor> weights_;
+  Tensor arena_, staged_, moved_;
+  Tensor predicted_, confidence_, exit_, row_, sample_[2], counts_;
+  std::vector<i32> answers_;
+  std::optional<Key> last_key_, graph_key_;
+  std::optional<offramp::cuda::Graph> graph_;
+};
+
+}  // namespace
+
+std::unique_ptr<CardRunner> CardRunner::make(Exec& exec, std::shared_ptr<const Plan> plan, i64 max_batch) {
+  if (exec.math() == offramp::cuda::Math::bf16)
+    return std::make_unique<Runner<Bf16>>(std::move(plan), max_batch);
+  return std::make_unique<Runner<float>>(std::move(plan), max_batch);
+}
+
+}  // namespace offramp::nn
+#endif
