@@ -20,6 +20,7 @@ struct Properties {
   i64 memory = 0, shared_per_block = 0, l2 = 0;  // bytes; shared: the most one block can be given
 };
 
+std::string runtime_version();  // "13.0"; of an emulated card "emulated"
 int device_count();  // 0 without a card or without its driver; never throws
 Properties properties();
 

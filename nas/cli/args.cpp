@@ -201,20 +201,22 @@ Args& Args::threads(int& value) {
   return *this;
 }
 Args& Args::seed(u64& value) { return option("--seed S", value, "seed of everything random"); }
-Args& Args::device(std::string& value) {
+Args& Args::device(std::string& value, std::string& precision, const std::string& initial) {
   value = "cpu";
-  impl_->add_single("--device D", "cpu", [&value](const std::string& text) {
+  impl_->add_single("--device D", "cpu (default) or cuda", [&value](const std::string& text) {
+    if (text == "cuda" || text == "cuda:0") {
+      if (!cuda::kBuilt) throw usage_error("--device " + text + ": this build has no CUDA; use --device cpu");
+      value = "cuda";
+      return;
+    }
+    if (text.starts_with("cuda:"))
+      throw usage_error("--device " + text +
+                        ": one card is used, the first; choose it with CUDA_VISIBLE_DEVICES");
     require_choice(text, "--device", {"cpu", "cuda"});
-    if (text == "cuda" && !cuda::kBuilt)
-      throw usage_error("--device " + text + ": this build has no CUDA; use --device cpu");
     value = text;
   });
-  return *this;
-}
-Args& Args::device(std::string& value, std::string& precision) {
-  device(value);
-  precision = "bf16";
-  impl_->add_single("--precision P", "of training with --device cuda: bf16 (default), tf32 or f32",
+  precision = initial;
+  impl_->add_single("--precision P", "with --device cuda: bf16, tf32 or f32 (default " + initial + ")",
                     [&precision](const std::string& text) {
                       require_choice(text, "--precision", {"bf16", "tf32", "f32"});
                       precision = text;

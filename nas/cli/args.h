@@ -47,12 +47,12 @@ class Args {
   Args& repeated(const std::string& names, std::vector<std::string>& values, const std::string& help);
 
   // Flags with one meaning everywhere.
-  Args& threads(int& value);         // --threads N, default: all cores
-  Args& seed(u64& value);            // --seed S
-  Args& device(std::string& value);  // --device cpu|cuda[:i]; cuda is refused by a build without it
-  Args& device(std::string& value, std::string& precision);  // and --precision
-  Args& data_dir(std::string& value);                        // --data-dir DIR
-  Args& required(const std::string& flag);                   // the option must be given
+  Args& threads(int& value);  // --threads N, default: all cores
+  Args& seed(u64& value);     // --seed S
+  // --device cpu|cuda[:0], refused by a build without CUDA, and --precision
+  Args& device(std::string& value, std::string& precision, const std::string& initial);
+  Args& data_dir(std::string& value);       // --data-dir DIR
+  Args& required(const std::string& flag);  // the option must be given
 
   Args& notes(const std::string& text);  // printed at the end of --help
 

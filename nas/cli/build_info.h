@@ -10,7 +10,8 @@ struct BuildInfo {
   bool dirty;            // tracked files differed from that commit
   const char* compiler;
   const char* flags;
-  const char* threads_backend;  // "openmp" or "std"
+  const char* threads_backend;     // "openmp" or "std"
+  const char* cuda_architectures;  // as CMake names them; empty without CUDA
 };
 
 extern const BuildInfo build_info;

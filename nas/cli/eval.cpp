@@ -2,7 +2,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "kernels/exec.h"
+#include "nas/cli/context.h"
 #include "nas/cli/data_dirs.h"
 #include "nas/cli/model_data.h"
 #include "nas/cli/verb.h"
@@ -54,7 +54,7 @@ void write_predictions(const std::string& path, const nas::TakenExits& taken) {
 }  // namespace
 
 void run_eval(Console& console, const Words& words) {
-  std::string path, data, split = "test", predictions, logits, dir, device = "cpu";
+  std::string path, data, split = "test", predictions, logits, dir, device, precision;
   std::optional<i64> target;
   i64 batch = 64;
   int threads = 0;
@@ -70,7 +70,7 @@ void run_eval(Console& console, const Words& words) {
       .option("--predictions FILE", predictions, ".npy, int64 [samples,2]: class, exit")
       .option("--logits FILE", logits, ".npy, float32 [samples,exits,classes]: every exit computed")
       .threads(threads)
-      .device(device)
+      .device(device, precision, "f32")
       .data_dir(dir)
       .required("--model");
   if (!args.parse(words)) return;
@@ -78,7 +78,7 @@ void run_eval(Console& console, const Words& words) {
   const nn::Model model = nn::load_model(path);
   const nn::Thresholds thresholds = thresholds_for(model, target);
   const data::Dataset set = load_split(model, data, split, data_dirs(dir));
-  Exec exec(default_target(), threads);
+  Exec exec = make_exec(device, precision, threads);
   nn::EarlyExitRunner runner(model.plan, exec.target(), batch, exec.threads());
   const data::Normalisation normalisation = normalisation_of(model);
   data::Loader loader(set, normalisation,

@@ -6,6 +6,7 @@
 #include "kernels/error.h"
 #include "kernels/nearest.h"
 #include "kernels/target.h"
+#include "nas/cli/context.h"
 #include "nas/cli/files.h"
 #include "nas/cli/op_table.h"
 #include "nas/cli/verb.h"
@@ -93,7 +94,7 @@ std::map<std::string, Variable> read_inputs(const Operator& op, const std::vecto
 }  // namespace
 
 void run_op(Console& console, const Words& words) {
-  std::string name, grad_path, out_dir, device;
+  std::string name, grad_path, out_dir, device, precision;
   std::vector<std::string> inputs, attributes;
   int threads = 1;
   Args args(console, "op", "run one operator, forward and gradients, on .npy arrays",
@@ -106,7 +107,7 @@ void run_op(Console& console, const Words& words) {
       .option("--out-dir DIR", out_dir, "where y.npy goes; created when absent")
       .required("--out-dir")
       .threads(threads)
-      .device(device);
+      .device(device, precision, "f32");
   std::string notes = "operators (inputs; attributes = default):\n";
   for (const Operator& op : operators()) {
     notes += "  " + op.name + ":";
@@ -126,7 +127,19 @@ void run_op(Console& console, const Words& words) {
   OperatorArguments arguments;
   arguments.attributes = read_attributes(op, attributes);
   arguments.inputs = read_inputs(op, inputs, !grad_path.empty());
-  Exec exec(default_target(), threads);
+  Exec exec = make_exec(device, precision, threads);
+  const Device memory = memory_of(exec);
+  if (memory == Device::cuda) {
+    if (precision == "bf16")
+      throw usage_error("op: float32 arrays are computed with --precision f32 or tf32");
+    for (auto& [input, v] : arguments.inputs)
+      if (v.defined()) {
+        if (v.value().dtype() == DType::f64)
+          throw usage_error(op.name + ": " + input +
+                            " is float64, which is the CPU's reference; a card takes float32");
+        v = Variable(v.value().to(memory), v.requires_grad());
+      }
+  }
 
   const OperatorOutput output = op.run(exec, arguments);
   std::vector<std::pair<std::string, Tensor>> results{{"y", output.y.value()}};
@@ -139,7 +152,7 @@ void run_op(Console& console, const Words& words) {
       throw input_error(op.name + ": --grad must be " + std::string(dtype_name(y.dtype())) + " " +
                         y.shape().str() + " like y, got " + std::string(dtype_name(gy.dtype())) + " " +
                         gy.shape().str() + " in " + grad_path);
-    backward(exec, output.y, gy);
+    backward(exec, output.y, gy.to(memory));
     for (const OperatorInput& input : op.inputs)
       if (const Variable& v = arguments.in(input.name); v.defined() && input.differentiable)
         results.emplace_back("g" + input.name, v.grad());
@@ -150,7 +163,7 @@ void run_op(Console& console, const Words& words) {
   std::string text;
   for (const auto& [output_name, tensor] : results) {
     const std::string path = (std::filesystem::path(out_dir) / (output_name + ".npy")).string();
-    write_npy(path, tensor.contiguous());
+    write_npy(path, tensor.to(Device::cpu).contiguous());
     listed.push_back({{"name", output_name},
                       {"file", path},
                       {"dtype", dtype_name(tensor.dtype())},

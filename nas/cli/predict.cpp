@@ -1,14 +1,14 @@
 // offramp predict: classes of image files
 #include <nlohmann/json.hpp>
 
-#include "kernels/exec.h"
+#include "nas/cli/context.h"
 #include "nas/cli/model_data.h"
 #include "nas/cli/verb.h"
 
 namespace offramp::cli {
 
 void run_predict(Console& console, const Words& words) {
-  std::string path, device = "cpu";
+  std::string path, device, precision;
   std::vector<std::string> files;
   std::optional<i64> target;
   int threads = 1;
@@ -19,13 +19,13 @@ void run_predict(Console& console, const Words& words) {
       .words("IMAGE", files, "PNG, JPEG, BMP, or .npy uint8 [h,w], [h,w,c], [n,h,w,c]")
       .option("--target-macs X", target, "thresholds from the stored curve for X average MACs")
       .threads(threads)
-      .device(device)
+      .device(device, precision, "f32")
       .required("--model");
   if (!args.parse(words)) return;
 
   const nn::Model model = nn::load_model(path);
   const nn::Thresholds thresholds = thresholds_for(model, target);
-  Exec exec(default_target(), threads);
+  Exec exec = make_exec(device, precision, threads);
   nn::EarlyExitRunner runner(model.plan, exec.target(), 64, exec.threads());
   nlohmann::ordered_json results = nlohmann::ordered_json::array();
   std::vector<std::vector<std::string>> rows{{"file", "class", "label", "confidence", "exit", "MACs"}};

@@ -199,7 +199,7 @@ void profile_training(Console& console, const Request& r) {
 
 void run_profile(Console& console, const Words& words) {
   Request r;
-  std::string device = "cpu";
+  std::string device, precision;
   bool train = false;
   Args args(
       console, "profile", "time every kernel call of a model, or a training step",
@@ -214,8 +214,11 @@ void run_profile(Console& console, const Words& words) {
       .option("--exit K", r.exit, "the path that leaves at exit K (from 0), default the last", 0, 1000)
       .flag("--train", train, "time forward, backward and update instead")
       .threads(r.threads)
-      .device(device);
+      .device(device, precision, "f32");
   if (!args.parse(words)) return;
+  if (device != "cpu")
+    throw usage_error(
+        "profile: kernels are timed on the CPU only; for a card see build/bench/gpu_bench --kernels");
   if (r.model.empty() == (r.space.empty() || r.genotype.empty()))
     throw usage_error("profile: give either --model, or --space and --genotype");
   if (train)

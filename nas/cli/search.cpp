@@ -175,7 +175,7 @@ void run_search(Console& console, const Words& words) {
       .option("--candidate-seconds S", candidate_seconds, "a candidate that takes longer has failed")
       .option("--candidate-rss B", rss, "not in this build")
       .threads(where.threads)
-      .device(where.device, where.precision)
+      .device(where.device, where.precision, "bf16")
       .data_dir(dir)
       .required("--out");
   if (!args.parse(words)) return;
@@ -217,7 +217,7 @@ void run_resume(Console& console, const Words& words) {
               "adds the kernel calls that DIR/latency.tsv lacks")
       .option("--max-seconds S", max_seconds, "stop cleanly again after S seconds")
       .threads(where.threads)
-      .device(where.device, where.precision)
+      .device(where.device, where.precision, "bf16")
       .data_dir(dir);
   if (!args.parse(words)) return;
   require_seconds("--max-seconds", max_seconds);

@@ -36,7 +36,7 @@ void run_train(Console& console, const Words& words) {
       .repeated("--set K=V", sets, "one configuration key, e.g. train.lr=0.05")
       .seed(seed)
       .threads(threads)
-      .device(device, precision)
+      .device(device, precision, "bf16")
       .data_dir(dir)
       .required("--genotype")
       .required("--out");

@@ -1,7 +1,7 @@
 // offramp tune: choose the exit thresholds of a model
 #include <nlohmann/json.hpp>
 
-#include "kernels/exec.h"
+#include "nas/cli/context.h"
 #include "nas/cli/data_dirs.h"
 #include "nas/cli/model_data.h"
 #include "nas/cli/verb.h"
@@ -10,7 +10,7 @@
 namespace offramp::cli {
 
 void run_tune(Console& console, const Words& words) {
-  std::string path, data, out, confidence, dir, device = "cpu";
+  std::string path, data, out, confidence, dir, device, precision;
   std::optional<i64> target;
   bool curve = false, sweep = false, calibrate = false, plain = false, cascade = false, apart = false;
   double tolerance = -1;  // not given
@@ -35,7 +35,7 @@ void run_tune(Console& console, const Words& words) {
               "accuracy given up for fewer MACs, default 0 with a target, else 0.0025")
       .option("--out FILE", out, "write here instead")
       .threads(threads)
-      .device(device)
+      .device(device, precision, "f32")
       .data_dir(dir)
       .required("--model");
   if (!args.parse(words)) return;
@@ -47,7 +47,7 @@ void run_tune(Console& console, const Words& words) {
   if (plain) model.rule.temperature.clear();
   if (cascade || apart) model.rule.cascade = cascade;
   const data::Dataset set = load_split(model, data, "tune", data_dirs(dir));
-  Exec exec(default_target(), threads);
+  Exec exec = make_exec(device, precision, threads);
   const nas::ScoredNetwork scored = nas::score_plan(exec, model.plan, set, normalisation_of(model),
                                                     {.rule = model.rule,
                                                      .calibrate = calibrate,

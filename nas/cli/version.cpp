@@ -3,6 +3,8 @@
 #include <thread>
 
 #include "kernels/blas.h"
+#include "kernels/cuda/built.h"
+#include "kernels/cuda/runtime.h"
 #include "kernels/target.h"
 #include "nas/cli/build_info.h"
 #include "nas/cli/verb.h"
@@ -12,6 +14,36 @@ namespace offramp::cli {
 std::string build_name() {
   return std::string(build_info.version) + " (" + build_info.git_hash + (build_info.dirty ? ", dirty)" : ")");
 }
+
+namespace {
+
+// What a build has of CUDA, and the card it would use; null for a build without.
+nlohmann::ordered_json cuda_info() {
+  if constexpr (cuda::kBuilt) {
+    nlohmann::ordered_json devices = nlohmann::ordered_json::array();
+    if (cuda::device_count() > 0) {
+      const cuda::Properties p = cuda::properties();
+      devices.push_back({{"name", p.name},
+                         {"compute_capability", std::to_string(p.major) + "." + std::to_string(p.minor)},
+                         {"multiprocessors", p.multiprocessors},
+                         {"memory_bytes", p.memory}});
+    }
+    return {{"runtime", cuda::runtime_version()},
+            {"architectures", build_info.cuda_architectures},
+            {"devices", devices}};
+  }
+  return nullptr;
+}
+std::string cuda_text(const nlohmann::ordered_json& info) {
+  if (info.is_null()) return "none";
+  std::string text = info["runtime"].get<std::string>() + ", architectures " +
+                     info["architectures"].get<std::string>() + ", ";
+  if (info["devices"].empty()) return text + "no card here";
+  const auto& card = info["devices"][0];
+  return text + card["name"].get<std::string>() + " (" + card["compute_capability"].get<std::string>() + ")";
+}
+
+}  // namespace
 
 void run_version(Console& console, const Words& words) {
   Args args(console, "version", "what this build is and what it runs on",
@@ -40,7 +72,7 @@ void run_version(Console& console, const Words& words) {
                         {"threads_backend", build_info.threads_backend},
                         {"cores", cores},
                         {"blas", blas},
-                        {"cuda", nullptr},
+                        {"cuda", cuda_info()},
                         {"modules", nlohmann::ordered_json::array()}});
     return;
   }
@@ -52,7 +84,7 @@ void run_version(Console& console, const Words& words) {
           (cpu_supports(in_use) ? "" : " (not on this CPU: plans only)") + "\n";
   text += "threads   " + std::string(build_info.threads_backend) + ", " + std::to_string(cores) + " cores\n";
   text += "blas      " + (blas_core().empty() ? "none" : blas_name() + ", core " + blas_core()) + "\n";
-  text += "cuda      none\nmodules   none\n";
+  text += "cuda      " + cuda_text(cuda_info()) + "\nmodules   none\n";
   console.print(text);
 }
 

@@ -3,6 +3,8 @@
 // tolerance 0.
 #include <cmath>
 
+#include "kernels/cuda/built.h"
+#include "kernels/cuda/gpu.h"
 #include "kernels/target.h"
 #include "tensor/npy.h"
 #include "tensor/safetensors.h"
@@ -19,6 +21,15 @@ void expect_close(const Tensor& got, const Tensor& want, double tolerance, const
     const double x = a.data<double>()[i], y = b.data<double>()[i];
     ASSERT_TRUE(std::fabs(x - y) <= tolerance) << what << " element " << i << ": got " << x << ", want " << y;
   }
+}
+
+// Targets of this CPU, and the card where there is one.
+std::vector<std::string> places() {
+  std::vector<std::string> names;
+  for (const Target t : runnable_targets()) names.emplace_back(target_name(t));
+  if constexpr (cuda::kBuilt)
+    if (cuda::Gpu::present()) names.push_back("cuda");
+  return names;
 }
 
 TEST(OpGolden, ForwardAndGradientsOnEveryTarget) {
@@ -40,10 +51,11 @@ TEST(OpGolden, ForwardAndGradientsOnEveryTarget) {
         give(" --in " + name + "=", name, golden.tensors.at(key + name));
       for (const auto& [name, value] : one["attrs"].items()) words += " --attr " + name + "=" + value.dump();
       give(" --grad ", "upstream", golden.tensors.at(key + "gy"));
-      for (const Target target : in_double ? std::vector{Target::portable} : runnable_targets()) {
-        const std::string where = "case " + std::to_string(i) + " " + op + " " +
-                                  std::string(target_name(target)) + (in_double ? " f64 " : " ");
-        const Ran ran = sh("OFFRAMP_TARGET=" + std::string(target_name(target)) + " \"$offramp\" " + words);
+      for (const std::string& target : in_double ? std::vector<std::string>{"portable"} : places()) {
+        const std::string where =
+            "case " + std::to_string(i) + " " + op + " " + target + (in_double ? " f64 " : " ");
+        const Ran ran = target == "cuda" ? offramp_run(words + " --device cuda")
+                                         : sh("OFFRAMP_TARGET=" + target + " \"$offramp\" " + words);
         ASSERT_EQ(ran.code, 0) << where << ran.err;
         for (const auto& [name, tolerance] : one["outputs"].items()) {
           const Tensor got = read_npy(dir / ("out/" + name + ".npy"));

@@ -4,7 +4,7 @@
   python tests/golden/check_op.py --binary build/offramp [--cases 12] [--seed 1] [--ops conv2d,linear]
   python tests/golden/check_op.py --write tests/golden/op.safetensors     # the cases of tests/cli/op_golden_test.cpp
 
-Forward and gradients, on every CPU target of the build, float32 and float64. Sums of k products are held to the
+Forward and gradients, on every CPU target of the build and on a card (target "cuda"), float32 and float64. Sums of k products are held to the
 random-walk bound 2*sqrt(k)*eps*sum|products| (Higham & Mary 2019), small integers to equality; the other bounds are
 derived beside each operator. Prints counts; exits 1 on a mismatch. Needs numpy and torch."""
 import argparse
@@ -73,7 +73,9 @@ class Runner:
         if gy is not None:
             np.save(os.path.join(self.folder, "upstream.npy"), gy)
             words += ["--grad", os.path.join(self.folder, "upstream.npy")]
-        done = subprocess.run(words, env={**os.environ, "OFFRAMP_TARGET": target}, capture_output=True, text=True)
+        on_card = target == "cuda"
+        env = {**os.environ, **({} if on_card else {"OFFRAMP_TARGET": target})}
+        done = subprocess.run(words + (["--device", "cuda"] if on_card else []), env=env, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"exit code {done.returncode}: {done.stderr.strip()}")
         return {f[:-4]: np.load(os.path.join(out, f)) for f in sorted(os.listdir(out))}
@@ -195,7 +197,8 @@ def main():
     targets = args.targets.split(",") if args.targets else [
         t for t in listed["targets"]
         if json.loads(subprocess.run([args.binary, "version", "--json"], env={**os.environ, "OFFRAMP_TARGET": t},
-                                     capture_output=True, check=True).stdout)["target_runs_here"]]
+                                     capture_output=True, check=True).stdout)["target_runs_here"]] + (
+        ["cuda"] if listed["cuda"] and listed["cuda"]["devices"] else [])
     print("targets:", *targets, "  seed:", args.seed)
     failures = 0
 

@@ -79,6 +79,7 @@ void submit(Stream stream, Work work) {
 
 }  // namespace emulate
 
+std::string runtime_version() { return "emulated"; }
 int device_count() { return 1; }
 Properties properties() {
   return {.name = "emulated on the host",
