@@ -1,9 +1,11 @@
-// Training steps on a card: eager and as a captured graph, against the floor: the sum over the step's kernel
-// calls of the largest of bytes / copy bandwidth, arithmetic / tensor rate and the time of an empty graph
-// node.
+// Networks on a card, training steps or inference: eager and as a captured graph, against the floor: the sum
+// over the kernel calls of the largest of bytes / copy bandwidth, arithmetic / tensor rate and the time of an
+// empty graph node.
+#include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <map>
-#include <optional>
+#include <nlohmann/json.hpp>
 
 #include "bench/bench_main.h"
 #include "bench/gpu_probe.h"
@@ -13,12 +15,14 @@
 #include "nn/loss.h"
 #include "nn/network.h"
 #include "nn/optim/card_update.h"
+#include "nn/plan/card_runner.h"
+#include "nn/record.h"
 
 namespace offramp::bench {
 namespace {
 
 struct Options {
-  std::string networks = "min32,mid48,max64,cifar", precision = "bf16";
+  std::string networks = "min32,mid48,max64,cifar", mode = "train", precision = "bf16";
   i64 batch = 512, runs = 20;
   bool kernels = false;
 };
@@ -62,11 +66,77 @@ double floor_us(const Recorder& recorder, const CardLimits& card, bool bf16) {
   return us;
 }
 
-void time_training(cuda::Gpu& gpu, const CardLimits& card, const std::string& name, const Options& o) {
-  const cuda::Math math = o.precision == "f32"    ? cuda::Math::f32
-                          : o.precision == "tf32" ? cuda::Math::tf32
-                                                  : cuda::Math::bf16;
-  Exec exec(gpu, math);
+struct Timing {
+  std::string network;
+  double graph_ms, eager_ms, floor_ms;
+  i64 nodes;
+};
+
+cuda::Math math_of(const Options& o) {
+  return o.precision == "f32" ? cuda::Math::f32 : o.precision == "tf32" ? cuda::Math::tf32 : cuda::Math::bf16;
+}
+
+// What `work` launches: its floor, its time launch by launch and as a graph.
+Timing time_launches(cuda::Gpu& gpu, Exec& exec, const CardLimits& card, const std::string& name,
+                     const Options& o, const std::function<void()>& work) {
+  Recorder recorder;
+  exec.recorder = &recorder;
+  work();
+  exec.recorder = nullptr;
+  Timing t{.network = name, .floor_ms = floor_us(recorder, card, exec.math() == cuda::Math::bf16) / 1e3};
+  t.eager_ms = median_ms(gpu, 3, int(o.runs), work);
+  cuda::Graph graph(gpu, work);
+  t.nodes = graph.nodes();
+  t.graph_ms = median_ms(gpu, 3, int(o.runs), [&] { graph.launch(); });
+  return t;
+}
+
+void print_kernels(cuda::Gpu& gpu, const std::function<void()>& work) {
+  cuda::LaunchTimes times;
+  gpu.times = &times;
+  work();
+  gpu.times = nullptr;
+  struct Sum {
+    double ms = 0;
+    i64 count = 0;
+  };
+  std::map<std::string, Sum> by_op;
+  std::vector<std::pair<double, const cuda::LaunchTimes::One*>> slow;
+  for (const auto& l : times.launches) {
+    const double ms = double(cuda::milliseconds(l.begin, l.end));
+    Sum& s = by_op[l.op];
+    s.ms += ms;
+    ++s.count;
+    slow.push_back({ms, &l});
+  }
+  for (const auto& [op, s] : by_op)
+    std::printf("    %-36s %4lld launches %8.3f ms\n", op.c_str(), (long long)s.count, s.ms);
+  std::sort(slow.rbegin(), slow.rend());
+  for (std::size_t i = 0; i < slow.size() && i < 12; ++i)
+    std::printf("    slowest %-32s blocks %6lld %8.1f us\n", slow[i].second->op,
+                (long long)slow[i].second->blocks, 1e3 * slow[i].first);
+}
+
+Timing time_inference(cuda::Gpu& gpu, const CardLimits& card, const std::string& name, const Options& o) {
+  Exec exec(gpu, math_of(o));
+  nn::FreshParameters fresh{Rng(1)};
+  nn::EarlyExitNetwork network(architecture(name), fresh);
+  const auto plan = std::make_shared<const nn::Plan>(nn::deployable(network));
+  const auto runner = nn::CardRunner::make(exec, plan, o.batch);
+  std::vector<float> images(size_t(o.batch * plan->buffers[0]));
+  Rng rng(2);
+  for (float& v : images) v = rng.uniform(-1, 1);
+  runner->load(exec, images.data(), o.batch);
+  gpu.synchronize();
+  const nn::Thresholds every_exit_off(nn::exit_costs(*plan).size() - 1);
+  const auto work = [&] { runner->forward(exec, o.batch, every_exit_off, {}); };
+  const Timing t = time_launches(gpu, exec, card, name, o, work);
+  if (o.kernels) print_kernels(gpu, work);
+  return t;
+}
+
+Timing time_training(cuda::Gpu& gpu, const CardLimits& card, const std::string& name, const Options& o) {
+  Exec exec(gpu, math_of(o));
   nn::FreshParameters fresh{Rng(1)};
   nn::ParametersOn source(Device::cuda, fresh);
   const nn::Architecture arch = architecture(name);
@@ -79,7 +149,7 @@ void time_training(cuda::Gpu& gpu, const CardLimits& card, const std::string& na
   for (float& v : images.values<float>()) v = rng.uniform(-1, 1);
   for (i64& v : labels.values<i64>()) v = rng.below(10);
   images = images.to(Device::cuda);
-  if (math == cuda::Math::bf16) images = images.to(DType::bf16);
+  if (exec.math() == cuda::Math::bf16) images = images.to(DType::bf16);
   labels = labels.to(Device::cuda);
   update.set_step(0.01);
   const auto step = [&] {
@@ -89,75 +159,61 @@ void time_training(cuda::Gpu& gpu, const CardLimits& card, const std::string& na
     backward(exec, loss);
     update.step(loss.value());
   };
-  Recorder recorder;
-  exec.recorder = &recorder;
-  step();
-  exec.recorder = nullptr;
-  const double floor = floor_us(recorder, card, math == cuda::Math::bf16) / 1e3;
-  const double eager = median_ms(gpu, 3, int(o.runs), step);
-  double replayed = 0;
-  i64 nodes = 0;
-  {
-    cuda::Graph graph(gpu, step);
-    nodes = graph.nodes();
-    replayed = median_ms(gpu, 3, int(o.runs), [&] { graph.launch(); });
-    optimizer.zero_grad();
-  }
-  const nn::CardUpdate::Sums sums = update.read();
-  std::printf(
-      "train %-6s %-4s batch %4lld: graph %8.3f ms  eager %8.3f ms  floor %7.3f ms  ratio %5.2f  nodes %lld  "
-      "calls %zu  %.0f images/s  loss %.3f\n",
-      name.c_str(), o.precision.c_str(), (long long)o.batch, replayed, eager, floor, replayed / floor,
-      (long long)nodes, recorder.calls.size(), 1e3 * double(o.batch) / replayed, sums.loss / sums.steps);
-  if (!o.kernels) return;
-  cuda::LaunchTimes times;
-  gpu.times = &times;
-  step();
-  gpu.times = nullptr;
-  struct Sum {
-    double ms = 0;
-    i64 count = 0;
-  };
-  std::map<std::string, Sum> by_op;
-  for (const auto& l : times.launches) {
-    Sum& s = by_op[l.op];
-    s.ms += double(cuda::milliseconds(l.begin, l.end));
-    ++s.count;
-  }
-  for (const auto& [op, s] : by_op)
-    std::printf("    %-36s %4lld launches %8.3f ms\n", op.c_str(), (long long)s.count, s.ms);
-  std::vector<std::pair<double, const cuda::LaunchTimes::One*>> slow;
-  for (const auto& l : times.launches) slow.push_back({double(cuda::milliseconds(l.begin, l.end)), &l});
-  std::sort(slow.rbegin(), slow.rend());
-  for (std::size_t i = 0; i < slow.size() && i < 12; ++i)
-    std::printf("    slowest %-32s blocks %6lld %8.1f us\n", slow[i].second->op,
-                (long long)slow[i].second->blocks, 1e3 * slow[i].first);
+  const Timing t = time_launches(gpu, exec, card, name, o, step);
+  optimizer.zero_grad();  // what the graph left there is gone with it
+  if (o.kernels) print_kernels(gpu, step);
+  return t;
 }
 
 int run(cli::Console& console, const cli::Words& words) {
   Options o;
-  cli::Args args(console, "gpu_bench", "training steps on a card against their floor",
-                 {"gpu_bench --kernels"});
+  cli::Args args(console, "gpu_bench", "networks on a card against their floor",
+                 {"gpu_bench --kernels", "gpu_bench --networks min32 --mode infer --batch 1 --json"});
   args.option("--networks LIST", o.networks, "of min32, mid48, max64, cifar (default: all)")
-      .option("--precision P", o.precision, "bf16 (default), tf32, f32")
-      .option("--batch B", o.batch, "images of a step (default 512)", 1, 65536)
+      .choice("--mode M", o.mode, {"train", "infer"}, "training steps (default) or inference, no exit taken")
+      .choice("--precision P", o.precision, {"bf16", "tf32", "f32"}, "default bf16")
+      .option("--batch B", o.batch, "images computed together (default 512)", 1, 65536)
       .option("--runs N", o.runs, "timed repetitions (default 20)", 1, 10000)
-      .flag("--kernels", o.kernels, "time of every kind of kernel in an eager step");
+      .flag("--kernels", o.kernels, "time of every kind of kernel, launch by launch");
   if (!args.parse(words)) return 0;
-  if (!cuda::Gpu::present()) {
-    std::printf("no CUDA card on this machine: nothing measured\n");
-    return 0;
-  }
+  if (!cuda::Gpu::present()) throw Error("gpu_bench: no CUDA card on this machine: nothing measured");
   cuda::Gpu& gpu = cuda::Gpu::instance();
   const CardLimits card = measure_card(gpu);
-  std::printf("%s: copy %.0f GB/s, bf16 products %.0f TFLOP/s, empty graph node %.2f us\n",
-              gpu.properties().name.c_str(), card.copy_gb_s, card.tensor_tflop_s, card.node_us);
+  const bool json = console.options.json;
+  if (json && o.kernels) throw usage_error("gpu_bench: --kernels is printed as text only");
+  if (!json)
+    std::printf("%s: copy %.0f GB/s, bf16 products %.0f TFLOP/s, empty graph node %.2f us\n",
+                gpu.properties().name.c_str(), card.copy_gb_s, card.tensor_tflop_s, card.node_us);
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (std::size_t at = 0; at < o.networks.size();) {
     const std::size_t end = std::min(o.networks.find(',', at), o.networks.size());
-    time_training(gpu, card, o.networks.substr(at, end - at), o);
+    const std::string name = o.networks.substr(at, end - at);
+    const Timing t =
+        o.mode == "train" ? time_training(gpu, card, name, o) : time_inference(gpu, card, name, o);
+    list.push_back({{"network", t.network},
+                    {"graph_ms", t.graph_ms},
+                    {"eager_ms", t.eager_ms},
+                    {"floor_ms", t.floor_ms},
+                    {"nodes", t.nodes}});
+    if (!json)
+      std::printf(
+          "%-5s %-6s %-4s batch %4lld: graph %8.3f ms  eager %8.3f ms  floor %7.3f ms  ratio %5.2f  nodes "
+          "%lld  "
+          "%.0f images/s\n",
+          o.mode.c_str(), t.network.c_str(), o.precision.c_str(), (long long)o.batch, t.graph_ms, t.eager_ms,
+          t.floor_ms, t.graph_ms / t.floor_ms, (long long)t.nodes, 1e3 * double(o.batch) / t.graph_ms);
     std::fflush(stdout);
     at = end + 1;
   }
+  if (json)
+    console.print_json({{"card", gpu.properties().name},
+                        {"mode", o.mode},
+                        {"precision", o.precision},
+                        {"batch", o.batch},
+                        {"copy_gb_s", card.copy_gb_s},
+                        {"tensor_tflop_s", card.tensor_tflop_s},
+                        {"node_us", card.node_us},
+                        {"networks", list}});
   return 0;
 }
 

@@ -19,7 +19,7 @@ import time
 import torch
 from torch.nn import functional as F
 
-from torch_training import NETS, count_macs, genotype, make
+from torch_training import NETS, count_macs, make
 
 WAYS = ["eager", "graph", "compile", "compile-graph"]
 FORMAT = torch.channels_last

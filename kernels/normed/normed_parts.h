@@ -8,6 +8,9 @@
 
 namespace offramp::kernels {
 
+// Values that a pass must have to be worth a visit to another thread.
+constexpr i64 kUnitFloats = i64{1} << 14;
+
 inline const NormedPasses& normed_passes(Target target) {
   switch (target) {
 #if defined(__x86_64__)

@@ -7,13 +7,6 @@
 #include "kernels/recorder.h"
 
 namespace offramp::kernels {
-namespace {
-
-// Values that are worth a visit to another thread.
-constexpr i64 kUnitFloats = i64{1} << 14;
-
-}  // namespace
-
 void normed_slope(Exec& exec, const NormedSlopeCall& call) {
   if constexpr (offramp::cuda::kBuilt)
     if (exec.gpu()) return cuda::normed_slope(exec, call);

@@ -10,9 +10,6 @@
 namespace offramp::kernels {
 namespace {
 
-// Values that are worth a visit to another thread.
-constexpr i64 kUnitFloats = i64{1} << 14;
-
 i64 sample_grain(const NormedDims& d) { return std::max<i64>(1, kUnitFloats / (d.hw * d.c_in)); }
 
 // Per sample: y = factor * sum over its rows.

@@ -131,7 +131,7 @@ void run_op(Console& console, const Words& words) {
   const Device memory = memory_of(exec);
   if (memory == Device::cuda) {
     if (precision == "bf16")
-      throw usage_error("op: float32 arrays are computed with --precision f32 or tf32");
+      throw usage_error("float32 arrays are computed with --precision f32 or tf32");
     for (auto& [input, v] : arguments.inputs)
       if (v.defined()) {
         if (v.value().dtype() == DType::f64)

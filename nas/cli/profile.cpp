@@ -218,7 +218,7 @@ void run_profile(Console& console, const Words& words) {
   if (!args.parse(words)) return;
   if (device != "cpu")
     throw usage_error(
-        "profile: kernels are timed on the CPU only; for a card see build/bench/gpu_bench --kernels");
+        "kernels are timed on the CPU only; for a card see build/bench/gpu_bench --kernels");
   if (r.model.empty() == (r.space.empty() || r.genotype.empty()))
     throw usage_error("profile: give either --model, or --space and --genotype");
   if (train)
