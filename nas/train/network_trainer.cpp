@@ -46,6 +46,13 @@ TrainOptions train_options(const SearchConfig& config, i64 epochs, double lr, u6
 
 }  // namespace
 
+Task task_of(const data::Dataset& set) {
+  return {.classes = i64(set.classes.size()),
+          .channels = set.channels(),
+          .height = set.height(),
+          .width = set.width()};
+}
+
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                           const SearchConfig& config, i64 epochs, double lr, u64 seed,
                           const std::string& phase, const Watch& watch, const std::string& checkpoint) {

@@ -12,6 +12,9 @@ struct TrainingData {
   const data::Normalisation& normalisation;
 };
 
+// What a network trained on `set` sees and answers.
+Task task_of(const data::Dataset& set);
+
 // A plain network on its own (or fine-tuned from weights it has): cross entropy at every exit, the final exit
 // teaching the earlier ones. `epochs` and `lr` as given, everything else from config.train.
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
