@@ -96,7 +96,7 @@ nn::EarlyExitNetwork CandidateEvaluator::starting_network(const Genotype& genoty
 }
 
 ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpose, const std::string& phase,
-                                        const Watch& watch, const std::string& checkpoint) const {
+                                        const Watch& watch, const std::string& checkpoint, i64* macs) const {
   const bool candidate = purpose == Purpose::candidate;
   nn::EarlyExitNetwork network =
       starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
@@ -106,7 +106,7 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
   const TrainingData training{splits_.train, normalisation_};
   if (epochs > 0) {
     const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
-    train_network(exec_, network, training, config_, epochs, lr, seed, phase, watch, checkpoint);
+    train_network(exec_, network, training, config_, epochs, lr, seed, phase, watch, checkpoint, macs);
   }
   recalibrate(exec_, network, training, images, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
@@ -128,7 +128,8 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
   if (const double limit = config_.candidate.seconds; limit > 0)
     limited.deadline = watch.deadline > 0 ? std::min(watch.deadline, start + limit) : start + limit;
   try {
-    const ScoredNetwork scored = score(proposal.genotype, Purpose::candidate, "candidate", limited);
+    const ScoredNetwork scored =
+        score(proposal.genotype, Purpose::candidate, "candidate", limited, "", &record.train_macs);
     record.accuracy_tune = scored.accuracy();
     record.avg_macs = scored.average_macs();
     record.full_macs = scored.full_macs();

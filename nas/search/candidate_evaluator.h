@@ -48,9 +48,9 @@ class CandidateEvaluator {
         latency_(latency) {}
 
   // Inherited or fresh weights, trained as `purpose` has it, normalisation re-estimated, folded, thresholds
-  // tuned. `phase` names the progress bar.
+  // tuned. `phase` names the progress bar; `macs` as in train_network.
   ScoredNetwork score(const Genotype& genotype, Purpose purpose, const std::string& phase, const Watch& watch,
-                      const std::string& checkpoint = "") const;
+                      const std::string& checkpoint = "", i64* macs = nullptr) const;
 
   // The same as an archive record: never throws but for Error(interrupted); anything else is a failed
   // candidate.

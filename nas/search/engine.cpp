@@ -105,8 +105,10 @@ class Run {
       make_folder(paths_.work());
       const std::string checkpoint = paths_.work() + "/supernet.safetensors";
       const double start = now_seconds();
-      const TrainReport report =
-          train_supernet(exec_, *supernet_, {splits_.train, normalisation_}, config_, watch_, checkpoint);
+      i64 macs = 0;
+      const TrainReport report = train_supernet(exec_, *supernet_, {splits_.train, normalisation_}, config_,
+                                                watch_, checkpoint, &macs);
+      store_.set_training_macs(kPhaseSupernet, macs);
       watch_.note("supernet: " + std::to_string(report.epochs) + " epochs on " +
                   std::to_string(splits_.train.size()) + " images, loss " + shortest(report.last_loss) +
                   ", " + std::to_string(i64(now_seconds() - start)) + " s");
@@ -273,6 +275,7 @@ class Run {
           finished(ids[i], "final " + std::to_string(i + 1) + "/" + std::to_string(ids.size())));
 
     SearchResult result{.evaluated = evaluated_, .failed = failed_, .hypervolume = hypervolume_};
+    result.training = store_.training_cost();
     result.front = non_dominated(networks);
     write_front(result.front);
     choose(result, networks);
@@ -291,8 +294,10 @@ class Run {
       watch_.check();
       make_folder(paths_.work());
       const std::string checkpoint = paths_.work() + "/" + std::to_string(id) + ".safetensors";
-      const ScoredNetwork scored =
-          evaluator_.score(record.genotype, CandidateEvaluator::Purpose::final, phase, watch_, checkpoint);
+      i64 macs = 0;
+      const ScoredNetwork scored = evaluator_.score(record.genotype, CandidateEvaluator::Purpose::final,
+                                                    phase, watch_, checkpoint, &macs);
+      store_.set_training_macs(phase_of_final(id), macs);
       nn::save_model(network.model, model_of(scored, config_, space_.name(), record.genotype, splits_,
                                              normalisation_, request_.build));
       store_.set_meta(key, final_figures(scored, test_accuracy(scored),

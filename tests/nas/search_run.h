@@ -100,7 +100,12 @@ class SearchRun : public ::testing::Test {
       EXPECT_EQ(p[i].objectives, q[i].objectives);
       EXPECT_EQ(p[i].thresholds, q[i].thresholds);
       EXPECT_EQ(p[i].exit_shares, q[i].exit_shares);
+      EXPECT_EQ(p[i].train_macs, q[i].train_macs);
     }
+    const TrainingCost ca = archive(a).training_cost(), cb = archive(b).training_cost();
+    EXPECT_EQ(ca.supernet, cb.supernet);
+    EXPECT_EQ(ca.candidates, cb.candidates);
+    EXPECT_EQ(ca.finals, cb.finals);
     const auto g = archive(a).generations(), h = archive(b).generations();
     ASSERT_EQ(g.size(), h.size());
     for (std::size_t i = 0; i < g.size(); ++i) {

@@ -82,6 +82,48 @@ TEST_F(SearchTraining, FreshWeightsBelongToSeedAndGenotype) {
   EXPECT_NE(record_of(a, 2).thresholds, first.thresholds);
 }
 
+// 192 images in batches of 64: three steps an epoch.
+TEST_F(SearchTraining, CostIsForwardMacsTimesImages) {
+  SearchRequest r = request("run");
+  r.config.candidate.epochs = 2;
+  r.config.search.evals = 4;
+  r.config.final.epochs = 3;
+  r.config.final.count = 1;
+  const SearchResult result = whole(r);
+  i64 sum = 0;
+  for (const CandidateRecord& c : archive(r.out).candidates()) {
+    EXPECT_EQ(c.train_macs, c.full_macs * 192 * 2) << c.id;
+    sum += c.train_macs;
+  }
+  const TrainingCost cost = archive(r.out).training_cost();
+  EXPECT_EQ(cost.candidates, sum);
+  const FinalNetwork& one = result.front.at(0);
+  EXPECT_EQ(cost.finals, one.full_macs * 192 * 3);
+  EXPECT_EQ(result.training.total(), cost.total());
+
+  // Largest, smallest and one random network a step; the random one lies between them.
+  const Space space = Space::load("small");
+  const Task task{.classes = 10, .channels = 1, .height = 28, .width = 28};
+  const i64 most = forward_macs(space.decode(space.max_genotype(), task)),
+            least = forward_macs(space.decode(space.min_genotype(), task)), images = 192 * 2;
+  EXPECT_GT(cost.supernet, images * (most + 2 * least));
+  EXPECT_LT(cost.supernet, images * (2 * most + least));
+}
+
+TEST_F(SearchTraining, AFailedCandidateHasCostToo) {
+  SearchRequest r = scratch("run");
+  r.config.candidate.lr = 100;  // diverges after a step or a few
+  r.config.candidate.epochs = 50;
+  r.config.train.clip = 0;
+  create_run(r, false);
+  EXPECT_EQ(thrown_by([&] { go(r); }).kind, Error::Kind::infeasible);
+  for (const CandidateRecord& c : archive(r.out).candidates()) {
+    EXPECT_EQ(c.state, CandidateRecord::State::failed);
+    EXPECT_GT(c.train_macs, 0);
+    EXPECT_EQ(c.train_macs % 64, 0);
+  }
+}
+
 TEST_F(SearchTraining, UntrainedCandidatesAreRefused) {
   SearchRequest r = scratch("run");
   r.config.candidate.epochs = 0;
