@@ -9,6 +9,7 @@
 #include "nas/seeds.h"
 #include "nas/thresholds/calibration.h"
 #include "nn/record.h"
+#include "tensor/storage_limit.h"
 
 namespace offramp::nas {
 namespace {
@@ -128,6 +129,7 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
   if (const double limit = config_.candidate.seconds; limit > 0)
     limited.deadline = watch.deadline > 0 ? std::min(watch.deadline, start + limit) : start + limit;
   try {
+    const StorageLimit memory(config_.candidate.rss);
     const ScoredNetwork scored =
         score(proposal.genotype, Purpose::candidate, "candidate", limited, "", &record.train_macs);
     record.accuracy_tune = scored.accuracy();
@@ -151,7 +153,12 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
     const auto* error = dynamic_cast<const Error*>(&e);
     const bool over_time = error && error->kind() == Error::Kind::interrupted;
     record.state = CandidateRecord::State::failed;
-    record.reason = over_time ? "took longer than candidate.seconds" : e.what();
+    if (over_time)
+      record.reason = "took longer than candidate.seconds";
+    else if (dynamic_cast<const StorageExceeded*>(&e))
+      record.reason = std::string("took more memory than candidate.rss: ") + e.what();
+    else
+      record.reason = e.what();
   }
   record.seconds = now_seconds() - start;
   return record;

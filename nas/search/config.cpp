@@ -77,6 +77,8 @@ class Keys {
         "candidate.recalibrate", [](auto& c) -> auto& { return c.candidate.recalibrate; }, 1);
     number(
         "candidate.seconds", [](auto& c) -> auto& { return c.candidate.seconds; }, 0, 1e9);
+    count(
+        "candidate.rss", [](auto& c) -> auto& { return c.candidate.rss; }, 0);
     text("final.init", [](auto& c) -> auto& { return c.final.init; }, {"candidate", "inherit", "scratch"});
     count(
         "final.epochs", [](auto& c) -> auto& { return c.final.epochs; }, 0);

@@ -37,6 +37,7 @@ struct SearchConfig {
     double lr = 0.02;
     i64 recalibrate = 512;  // training images behind its normalisation statistics
     double seconds = 0;     // time limit, 0: none
+    i64 rss = 0;            // bytes of tensors that it may take, 0: no limit
   } candidate;
   struct Final {
     std::string init =

@@ -3,6 +3,7 @@
 
 #include "data/catalog.h"
 #include "nas/search/candidate_evaluator.h"
+#include "tensor/storage_limit.h"
 #include "tests/nas/search_run.h"
 
 namespace offramp::nas {
@@ -121,6 +122,33 @@ TEST_F(SearchTraining, AFailedCandidateHasCostToo) {
     EXPECT_EQ(c.state, CandidateRecord::State::failed);
     EXPECT_GT(c.train_macs, 0);
     EXPECT_EQ(c.train_macs % 64, 0);
+  }
+}
+
+// The largest network takes more than the smallest; with a limit between them one fails and the other does
+// not.
+TEST_F(SearchTraining, ACandidateOverItsMemoryFailsAndTheSearchGoesOn) {
+  SearchRequest r = scratch("run");
+  r.config.search.evals = 6;
+  r.config.candidate.rss = 12'000'000;
+  r.config.final.count = 1;
+  const i64 before = storage_in_use();
+  const SearchResult result = whole(r, 2);
+  EXPECT_EQ(storage_in_use(), before) << "a failed candidate leaves no tensors behind";
+  EXPECT_EQ(result.evaluated, 6);
+  EXPECT_GT(result.failed, 0);
+  EXPECT_LT(result.failed, 6);
+  const Space space = Space::load("small");
+  for (const CandidateRecord& c : archive(r.out).candidates()) {
+    if (c.genotype == space.max_genotype()) {
+      EXPECT_EQ(c.state, CandidateRecord::State::failed);
+    }
+    if (c.genotype == space.min_genotype()) {
+      EXPECT_EQ(c.state, CandidateRecord::State::scored) << c.reason;
+    }
+    if (c.state == CandidateRecord::State::failed) {
+      EXPECT_NE(c.reason.find("candidate.rss"), std::string::npos) << c.reason;
+    }
   }
 }
 
