@@ -101,13 +101,12 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
   const bool candidate = purpose == Purpose::candidate;
   nn::EarlyExitNetwork network =
       starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
-  const i64 epochs = candidate ? config_.candidate.epochs : config_.final.epochs;
-  const double lr = candidate ? config_.candidate.lr : config_.final.lr;
+  const Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
   const i64 images = candidate ? config_.candidate.recalibrate : config_.final.recalibrate;
   const TrainingData training{splits_.train, normalisation_};
-  if (epochs > 0) {
+  if (regime.epochs > 0) {
     const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
-    train_network(exec_, network, training, config_, epochs, lr, seed, phase, watch, checkpoint, macs);
+    train_network(exec_, network, training, config_, regime, seed, phase, watch, checkpoint, macs);
   }
   recalibrate(exec_, network, training, images, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
