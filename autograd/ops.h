@@ -9,5 +9,6 @@
 #include "autograd/ops/pool.h"
 #include "autograd/ops/regression_loss.h"
 #include "autograd/ops/resize.h"
+#include "autograd/ops/scale_gradient.h"
 #include "autograd/ops/shape.h"
 #include "autograd/ops/softmax.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/ops/scale_gradient.h"
 #include "kernels/error.h"
 
 namespace offramp::nn {
@@ -55,12 +56,20 @@ Variable EarlyExitNetwork::head(Exec& exec, i64 stage, const Variable& features,
   return run(exec, stages_[size_t(stage)].head, features, mode);
 }
 
-std::vector<Variable> EarlyExitNetwork::forward(Exec& exec, const Variable& x, Mode mode) {
+std::vector<Variable> EarlyExitNetwork::forward(Exec& exec, const Variable& x, Mode mode, bool equilibrium) {
   std::vector<Variable> logits;
+  const i64 exits = exit_count();
   Variable features = x;
   for (i64 stage = 0; stage < stage_count(); ++stage) {
     features = body(exec, stage, features, mode);
-    if (has_head(stage)) logits.push_back(head(exec, stage, features, mode));
+    if (!has_head(stage)) continue;
+    const double left = double(exits - i64(logits.size()));  // this exit and those behind it
+    if (!equilibrium || left == 1) {
+      logits.push_back(head(exec, stage, features, mode));
+      continue;
+    }
+    logits.push_back(head(exec, stage, ops::scale_gradient(features, 1 / left), mode));
+    features = ops::scale_gradient(features, (left - 1) / left);
   }
   return logits;
 }

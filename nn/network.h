@@ -24,8 +24,11 @@ class EarlyExitNetwork {
   Variable body(Exec& exec, i64 stage, const Variable& x, Mode mode);
   // Logits [n,classes]. Throws Error(usage) when the stage has no head.
   Variable head(Exec& exec, i64 stage, const Variable& features, Mode mode);
-  // Logits of every stage that has a head, in order.
-  std::vector<Variable> forward(Exec& exec, const Variable& x, Mode mode);
+  // Logits of every stage that has a head, in order. `equilibrium`: where exit i of k leaves the trunk (from
+  // 1), the gradient of the exit is multiplied by 1/(k-i+1) and that of the rest by (k-i)/(k-i+1); so a part
+  // of the trunk gets the mean over the exits behind it, not their sum. Source: Li et al. 2019, "Improved
+  // Techniques for Training Adaptive Deep Networks".
+  std::vector<Variable> forward(Exec& exec, const Variable& x, Mode mode, bool equilibrium = false);
 
   // The next batch in Mode::recalibrate is the first of a new average.
   void reset_statistics();

@@ -52,6 +52,12 @@ __global__ void fill_kernel(Strided walk, i64 count, T* to, T value) {
   if (i < count) to[places_of(walk, i).to] = value;
 }
 
+template <class T>
+__global__ void scale_kernel(i64 count, const T* from, float factor, T* to) {
+  const i64 i = i64(blockIdx.x) * kBlock + threadIdx.x;
+  if (i < count) to[i] = T(float(from[i]) * factor);
+}
+
 // Sums of the columns of plain rows.
 template <class T>
 struct SumPass {
@@ -107,6 +113,12 @@ void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value) {
          walk, count, to, value);
 }
 template <class T>
+void scale(Gpu& gpu, i64 count, const T* from, float factor, T* to) {
+  gpu.join();
+  launch(gpu, {.op = "scale/any/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, scale_kernel<T>,
+         count, from, factor, to);
+}
+template <class T>
 void column_sum(Gpu& gpu, i64 rows, i64 c, const T* x, float* out) {
   const Aside aside(gpu);
   kernels::cuda::pass_over_rows(gpu, "column_sum/any/cuda",
@@ -129,6 +141,8 @@ template void strided_fill(Gpu&, const Strided&, double*, double);
 template void strided_fill(Gpu&, const Strided&, i64*, i64);
 template void strided_fill(Gpu&, const Strided&, u8*, u8);
 template void strided_fill(Gpu&, const Strided&, Bf16*, Bf16);
+template void scale(Gpu&, i64, const float*, float, float*);
+template void scale(Gpu&, i64, const Bf16*, float, Bf16*);
 template void column_sum(Gpu&, i64, i64, const float*, float*);
 template void column_sum(Gpu&, i64, i64, const Bf16*, float*);
 

@@ -27,6 +27,9 @@ void strided_add(Gpu& gpu, const Strided& walk, T* to, const T* from);
 // to = value, by the steps of `to`.
 template <class T>
 void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value);
+// to [count] = factor * from; float, Bf16; may be in place.
+template <class T>
+void scale(Gpu& gpu, i64 count, const T* from, float factor, T* to);
 // out [c] = sum over the rows of x [rows][c]: the gradient of a bias, so it goes aside.
 template <class T>
 void column_sum(Gpu& gpu, i64 rows, i64 c, const T* x, float* out);

@@ -114,6 +114,11 @@ class Keys {
         "train.clip", [](auto& c) -> auto& { return c.train.clip; }, 0, 1e9);
     number(
         "train.distill", [](auto& c) -> auto& { return c.train.distill; }, 0, 1);
+    text("train.loss", [](auto& c) -> auto& { return c.train.loss; }, {"sum", "weighted"});
+    weights(
+        "train.exit_weights", [](auto& c) -> auto& { return c.train.exit_weights; });
+    truth(
+        "train.equilibrium", [](auto& c) -> auto& { return c.train.equilibrium; });
     number(
         "train.ema", [](auto& c) -> auto& { return c.train.ema; }, 0, 0.999999);
     truth(
@@ -177,6 +182,27 @@ class Keys {
          [name, where, low, high](SearchConfig& c, const std::string& v) {
            where(c) = v == "train" ? std::nullopt : std::optional(number_between(name, v, low, high));
          }});
+  }
+  // "0.3,1": at least one, none negative, not all 0.
+  template <class Where>
+  void weights(const std::string& name, Where where) {
+    all.push_back({name,
+                   [where](const SearchConfig& c) {
+                     std::string list;
+                     for (double w : where(c)) list += (list.empty() ? "" : ",") + spell(w);
+                     return quoted(list);
+                   },
+                   [name, where](SearchConfig& c, const std::string& v) {
+                     std::vector<double> values;
+                     double sum = 0;
+                     for (std::size_t at = 0, end; at <= v.size(); at = end + 1) {
+                       end = std::min(v.find(',', at), v.size());
+                       values.push_back(number_between(name, v.substr(at, end - at), 0, 1e6));
+                       sum += values.back();
+                     }
+                     if (!(sum > 0)) throw usage_error(name + ": not all may be 0, got '" + v + "'");
+                     where(c) = values;
+                   }});
   }
   static double number_between(const std::string& name, const std::string& v, double low, double high) {
     const double value = parse_number(v, name);

@@ -52,7 +52,12 @@ struct SearchConfig {
     i64 batch = 128, epochs = 10;
     double lr = 0.1, momentum = 0.9, weight_decay = 5e-4, warmup = 0.1, label_smoothing = 0.05, clip = 5;
     double distill = 0.5;  // weight of the final exit's answer as a teacher of the early ones
-    double ema = 0;        // decay of the averaged weights, 0: none
+    // sum: of the exits' losses. weighted: train.exit_weights at evenly spaced places from the first exit to
+    // the final one, linear between.
+    std::string loss = "sum";
+    std::vector<double> exit_weights{0.3, 1};
+    bool equilibrium = false;  // gradients of exits meet in the trunk as a mean (nn/network.h)
+    double ema = 0;            // decay of the averaged weights, 0: none
     bool augment = true;
   } train;
   struct Tune {

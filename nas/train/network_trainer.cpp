@@ -1,5 +1,6 @@
 #include "nas/train/network_trainer.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "autograd/ops/resize.h"
@@ -88,6 +89,19 @@ Regime candidate_regime(const SearchConfig& config) {
   return regime;
 }
 
+std::vector<double> exit_weights(const SearchConfig& config, i64 exits) {
+  if (config.train.loss == "sum") return {};
+  const std::vector<double>& at = config.train.exit_weights;
+  std::vector<double> weights;
+  for (i64 e = 0; e < exits; ++e) {
+    const double place =
+        exits > 1 ? double(e) / double(exits - 1) * double(at.size() - 1) : double(at.size() - 1);
+    const std::size_t below = std::size_t(place), above = std::min(below + 1, at.size() - 1);
+    weights.push_back(at[below] + (place - double(below)) * (at[above] - at[below]));
+  }
+  return weights;
+}
+
 i64 forward_macs(const nn::Architecture& architecture) {
   nn::MetaParameters none;
   nn::EarlyExitNetwork network(architecture, none);
@@ -106,7 +120,8 @@ TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const Train
                           const std::string& phase, const Watch& watch, const std::string& checkpoint,
                           i64* macs) {
   const auto loader = source_of(exec, data, training_options(data, config, network.architecture(), seed));
-  const nn::ExitLossOptions loss_options{.label_smoothing = config.train.label_smoothing,
+  const nn::ExitLossOptions loss_options{.weights = exit_weights(config, network.exit_count()),
+                                         .label_smoothing = config.train.label_smoothing,
                                          .distillation = config.train.distill};
   TrainOptions options = train_options(config, regime, seed);
   options.same_steps = true;
@@ -116,7 +131,8 @@ TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const Train
   return trainer.run(
       *loader,
       [&](const data::Batch& batch, i64) {
-        const std::vector<Variable> logits = network.forward(exec, Variable(batch.images), nn::Mode::train);
+        const std::vector<Variable> logits =
+            network.forward(exec, Variable(batch.images), nn::Mode::train, config.train.equilibrium);
         const Variable loss = nn::exit_loss(exec, logits, batch.labels, loss_options);
         backward(exec, loss);
         return loss.value();
@@ -146,14 +162,16 @@ TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingD
       [&](const data::Batch& batch, i64 step) {
         const Variable images(batch.images);
         Tensor teacher, reported;
-        const auto pass = [&](const Genotype& genotype, const nn::ExitLossOptions& options) {
+        const auto pass = [&](const Genotype& genotype, nn::ExitLossOptions options) {
           nn::EarlyExitNetwork network = supernet.subnet(genotype);
+          options.weights = exit_weights(config, network.exit_count());
           const nn::Architecture& input = network.architecture();
           const bool fits = images.shape()[1] == input.height && images.shape()[2] == input.width;
           const Variable x =
               fits ? images
                    : ops::resize(exec, images, input.height, input.width, kernels::ResizeKind::bilinear);
-          const std::vector<Variable> logits = network.forward(exec, x, nn::Mode::train);
+          const std::vector<Variable> logits =
+              network.forward(exec, x, nn::Mode::train, config.train.equilibrium);
           const Variable loss = nn::exit_loss(exec, logits, batch.labels, options, teacher);
           backward(exec, loss);
           if (!teacher.defined()) {

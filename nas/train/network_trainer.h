@@ -15,6 +15,9 @@ struct TrainingData {
 // What a network trained on `set` sees and answers.
 Task task_of(const data::Dataset& set);
 
+// What each of `exits` losses weighs under config.train.loss; empty: 1 each.
+std::vector<double> exit_weights(const SearchConfig& config, i64 exits);
+
 // MACs of one image's forward pass in training: through every exit, as the deployed plan counts them.
 i64 forward_macs(const nn::Architecture& architecture);
 
@@ -31,8 +34,9 @@ Regime train_regime(const SearchConfig& config);
 Regime candidate_regime(const SearchConfig& config);
 Regime final_regime(const SearchConfig& config);
 
-// A plain network on its own (or fine-tuned from weights it has): cross entropy at every exit, the final exit
-// teaching the earlier ones. Everything that `regime` leaves open comes from config.train.
+// A plain network on its own (or fine-tuned from weights it has): cross entropy at every exit, weighted and
+// meeting in the trunk as config.train has it, the final exit teaching the earlier ones. Everything that
+// `regime` leaves open comes from config.train.
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                           const SearchConfig& config, const Regime& regime, u64 seed,
                           const std::string& phase, const Watch& watch, const std::string& checkpoint = "",

@@ -1,5 +1,6 @@
 // How a search's networks are trained: where they start, what that costs, what they may use.
 #include <atomic>
+#include <cmath>
 
 #include "data/catalog.h"
 #include "nas/search/candidate_evaluator.h"
@@ -175,6 +176,59 @@ TEST(CandidateRegime, IsTrainsUnlessSaidOtherwise) {
   EXPECT_EQ(candidate_regime(back).clip, 7);
   EXPECT_EQ(thrown_by([&] { set_assignment(back, "candidate.clip=none"); }).kind, Error::Kind::usage);
   EXPECT_EQ(thrown_by([&] { set_assignment(back, "candidate.warmup=2"); }).kind, Error::Kind::usage);
+}
+
+TEST(ExitWeights, FollowTheListOverAnyNumberOfExits) {
+  SearchConfig config;
+  EXPECT_TRUE(exit_weights(config, 3).empty());
+  set_assignment(config, "train.loss=weighted");
+  EXPECT_EQ(exit_weights(config, 1), std::vector<double>({1}));
+  EXPECT_EQ(exit_weights(config, 2), std::vector<double>({0.3, 1}));
+  set_assignment(config, "train.exit_weights=1,0,0.5");
+  EXPECT_EQ(exit_weights(config, 1), std::vector<double>({0.5}));
+  EXPECT_EQ(exit_weights(config, 3), std::vector<double>({1, 0, 0.5}));
+  EXPECT_EQ(exit_weights(config, 5), std::vector<double>({1, 0.5, 0, 0.25, 0.5}));
+  set_assignment(config, "train.equilibrium=true");
+  SearchConfig back;
+  read_config_text(back, to_toml(config), "run.toml");
+  EXPECT_EQ(to_toml(back), to_toml(config));
+  for (const char* bad : {"", "1,", "0,0", "-1,1", "x"})
+    EXPECT_EQ(thrown_by([&] { set_key(back, "train.exit_weights", bad); }).kind, Error::Kind::usage) << bad;
+}
+
+// Every way to weigh losses trains another network, from the same weights on the same images, and a supernet
+// too.
+TEST_F(SearchTraining, LossesByConfiguration) {
+  const SearchRequest r = scratch("run");
+  const data::Splits splits =
+      data::load("mnist", {.dirs = r.data_dirs, .train_samples = 128, .tune_samples = 80});
+  const data::Normalisation normalisation = data::channel_statistics(splits.train);
+  const Space space = Space::load("small");
+  Exec exec(default_target(), 1);
+  const auto weights = [&](std::vector<std::string> settings, bool shared) {
+    SearchConfig config = r.config;
+    config.supernet.epochs = 1;
+    for (const std::string& s : settings) set_assignment(config, s);
+    const Supernet supernet(space, task_of(splits.train), Rng(1));
+    nn::EarlyExitNetwork network = supernet.extract(space.max_genotype());
+    const TrainingData training{splits.train, normalisation};
+    const TrainReport report =
+        shared ? train_supernet(exec, supernet, training, config, {})
+               : train_network(exec, network, training, config, candidate_regime(config), 1, "test", {});
+    EXPECT_TRUE(std::isfinite(report.last_loss));
+    const auto& parameters = shared ? supernet.parameters() : network.named_parameters();
+    const auto values = parameters[0].variable.value().values<float>();
+    return std::vector<float>(values.begin(), values.end());
+  };
+  for (const bool shared : {false, true}) {
+    const auto sum = weights({}, shared);
+    EXPECT_EQ(weights({"train.loss=weighted", "train.exit_weights=1"}, shared), sum);
+    const auto weighted = weights({"train.loss=weighted"}, shared);
+    const auto balanced = weights({"train.equilibrium=true"}, shared);
+    EXPECT_NE(weighted, sum);
+    EXPECT_NE(balanced, sum);
+    EXPECT_NE(balanced, weighted);
+  }
 }
 
 TEST_F(SearchTraining, CandidatesOptimiserIsTheirOwn) {

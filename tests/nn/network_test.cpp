@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "autograd/ops/shape.h"
@@ -12,6 +14,8 @@
 #include "nn/loss.h"
 #include "nn/optim/optimizer.h"
 #include "nn/optim/sgd.h"
+#include "sample_network.h"
+#include "tests/support/fill.h"
 #include "tests/support/targets.h"
 #include "tiny.h"
 
@@ -324,6 +328,39 @@ TEST(Network, RefusesInputsOfAnotherShape) {
   EXPECT_THROW(network.forward(exec, Variable(Tensor::zeros({2, 12, 12, 3})), Mode::evaluate), Error);
   EXPECT_THROW(network.forward(exec, Variable(Tensor::zeros({0, 12, 10, 3})), Mode::evaluate), Error);
   EXPECT_THROW(network.forward(exec, Variable(Tensor::zeros({12, 10, 3})), Mode::evaluate), Error);
+}
+
+// The network's exits are those of stages 1, 3 and 4; a part of the trunk with r exits behind it must get 1/r
+// of the gradient that the plain sum gives it, and heads all of theirs.
+TEST(Network, EquilibriumIsTheMeanOverTheExitsBehind) {
+  const Architecture architecture = testing::sample_architecture();
+  Exec exec(Target::portable, 1);
+  const auto gradients = [&](bool equilibrium) {
+    FreshParameters fresh(Rng(4), DType::f64);
+    EarlyExitNetwork network(architecture, fresh);
+    Tensor x = Tensor::empty({6, architecture.height, architecture.width, architecture.channels}, DType::f64);
+    testing::fill_reals(x.values<double>(), 8);
+    backward(exec, exit_loss(exec, network.forward(exec, Variable(x), Mode::train, equilibrium),
+                             random_labels(6, architecture.classes, 1)));
+    std::map<std::string, std::vector<double>> all;
+    for (const NamedParameter& p : network.named_parameters()) {
+      const Tensor g = p.variable.grad().contiguous();
+      all[p.name].assign(g.values<double>().begin(), g.values<double>().end());
+    }
+    return all;
+  };
+  const std::map<std::string, double> part{{"stem", 3}, {"b1", 3}, {"b2", 2},
+                                           {"b3", 2},   {"dw", 2}, {"b4", 1}};
+  const auto plain = gradients(false), scaled = gradients(true);
+  ASSERT_EQ(plain.size(), scaled.size());
+  for (const auto& [name, want] : plain) {
+    const auto found = part.find(name.substr(0, name.find('.')));
+    const double exits = found == part.end() ? 1 : found->second;
+    double largest = 0;
+    for (double g : want) largest = std::max(largest, std::fabs(g));
+    for (std::size_t i = 0; i < want.size(); ++i)
+      ASSERT_NEAR(scaled.at(name)[i], want[i] / exits, 1e-10 * largest + 1e-15) << name << " element " << i;
+  }
 }
 
 }  // namespace
