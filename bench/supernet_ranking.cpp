@@ -162,13 +162,10 @@ int run(cli::Console& console, const cli::Words& words) {
                                                          .want_test = false});
   const data::Normalisation normalisation = data::channel_statistics(splits.train);
   const TrainingData training{splits.train, normalisation};
-  const Task task{.classes = i64(splits.train.classes.size()),
-                  .channels = splits.train.channels(),
-                  .height = splits.train.height(),
-                  .width = splits.train.width()};
+  const Task task = task_of(splits.train);
   Exec exec(default_target(), o.threads);
   Supernet supernet(space, task, Rng(stream_seed(o.config.seed, "init")));
-  const CandidateEvaluator evaluator(exec, supernet, splits, normalisation, o.config);
+  const CandidateEvaluator evaluator(exec, space, &supernet, splits, normalisation, o.config);
 
   double start = now_seconds();
   if (!o.out.empty() && std::filesystem::exists(done.supernet())) {
@@ -195,7 +192,7 @@ int run(cli::Console& console, const cli::Words& words) {
     const std::string text = to_text(genotypes[i]);
     watch.check();
     const Score a = done.once("inherited", text, [&] {
-      return score_of(evaluator.score(genotypes[i], 0, 0, o.config.candidate.recalibrate, "", quiet));
+      return score_of(evaluator.score(genotypes[i], CandidateEvaluator::Purpose::candidate, "", quiet));
     });
     Score b;
     for (i64 r = 0; r < o.scratch_runs; ++r) {

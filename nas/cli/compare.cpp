@@ -2,6 +2,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "nas/cli/study_json.h"
 #include "nas/cli/verb.h"
 #include "nas/study/study.h"
 
@@ -57,6 +58,7 @@ ordered_json to_json(const nas::Study& s, const std::vector<double>& budgets) {
           {"evaluated", i64(s.candidates.size())},
           {"failed", s.failed()},
           {"seconds", s.seconds()},
+          {"training_macs", cli::to_json(s.training)},
           {"front_size", i64(front.points().size())},
           {"hypervolume", s.classes ? ordered_json(s.hypervolume()) : ordered_json()},
           {"test_hypervolume", s.finals.empty() ? ordered_json() : ordered_json(s.test_hypervolume())},
@@ -71,7 +73,8 @@ std::string fixed(double value) {
 
 std::string tables(const std::vector<nas::Study>& studies, const std::vector<double>& budgets) {
   std::vector<std::vector<std::string>> runs{{"run", "data", "space", "recipe", "seed", "evaluated", "failed",
-                                              "front", "hypervolume", "test hypervolume", "time", "state"}};
+                                              "front", "hypervolume", "test hypervolume", "time",
+                                              "training MACs", "state"}};
   std::vector<std::vector<std::string>> best{{"best accuracy at"}}, finals{{"test accuracy at"}};
   for (double b : budgets)
     for (auto* table : {&best, &finals}) table->front().push_back(format_count(i64(b)));
@@ -82,7 +85,7 @@ std::string tables(const std::vector<nas::Study>& studies, const std::vector<dou
                     std::to_string(s.candidates.size()), std::to_string(s.failed()),
                     std::to_string(front.points().size()), s.classes ? fixed(s.hypervolume()) : "-",
                     s.finals.empty() ? "-" : fixed(s.test_hypervolume()), format_seconds(s.seconds()),
-                    s.finished ? "finished" : "unfinished"});
+                    format_count(s.training.total()), s.finished ? "finished" : "unfinished"});
     best.push_back({s.dir}), finals.push_back({s.dir});
     for (double budget : budgets) {
       const nas::FrontPoint* found = best_under(front.points(), 1, budget);
@@ -111,7 +114,9 @@ void run_compare(Console& console, const Words& words) {
           "scale) "
           "that\n"
           "the candidates' front dominates; test hypervolume: the same of the networks trained to the "
-          "end.\n");
+          "end.\n"
+          "training MACs: forward MACs x images of every training pass: supernet, candidates, final "
+          "networks.\n");
   if (!args.parse(words)) return;
   std::vector<nas::Study> studies;
   for (const std::string& dir : dirs) studies.push_back(nas::read_study(dir));

@@ -69,7 +69,7 @@ double now_seconds() {
 }
 
 bool is_number(const std::string& cell) {
-  return !cell.empty() && cell.find_first_not_of("0123456789.+-%kMG") == std::string::npos &&
+  return !cell.empty() && cell.find_first_not_of("0123456789.+-%kMGTP") == std::string::npos &&
          cell.find_first_of("0123456789") != std::string::npos;
 }
 
@@ -240,11 +240,11 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
 
 std::string format_count(i64 value) {
   const double size = std::fabs(double(value));
-  const char* suffix[] = {"", "k", "M", "G"};
+  const char* suffix[] = {"", "k", "M", "G", "T", "P"};
   double shown = double(value);
   int step = 0;
   // 999.5 of a unit would be rounded to 1000 of it.
-  for (double rest = size; step < 3 && rest >= (step ? 999.5 : 1000); rest /= 1000, ++step) shown /= 1000;
+  for (double rest = size; step < 5 && rest >= (step ? 999.5 : 1000); rest /= 1000, ++step) shown /= 1000;
   if (step == 0) return std::to_string(value);
   char text[32];
   const double magnitude = std::fabs(shown);

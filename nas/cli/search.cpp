@@ -11,6 +11,7 @@
 #include "nas/cli/context.h"
 #include "nas/cli/data_dirs.h"
 #include "nas/cli/model_data.h"
+#include "nas/cli/study_json.h"
 #include "nas/cli/verb.h"
 #include "nas/report/report.h"
 #include "nas/search/engine.h"
@@ -74,6 +75,7 @@ void report(Console& console, const std::string& out, const nas::SearchResult& r
                                {"evaluated", result.evaluated},
                                {"failed", result.failed},
                                {"hypervolume", result.hypervolume},
+                               {"training_macs", cli::to_json(result.training)},
                                {"front", front},
                                {"chosen", result.chosen},
                                {"chosen_model", result.chosen_model}});

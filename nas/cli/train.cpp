@@ -61,10 +61,6 @@ void run_train(Console& console, const Words& words) {
                                                        .want_test = false});
   const data::Normalisation normalisation = data::channel_statistics(splits.train);
   const data::Dataset& train = splits.train;
-  const nas::Task task{.classes = i64(train.classes.size()),
-                       .channels = train.channels(),
-                       .height = train.height(),
-                       .width = train.width()};
   Exec exec = make_exec(device, precision, threads);
   const nas::Watch watch = console.watch();
   console.note("seed " + std::to_string(config.seed) + ", target " + std::string(target_name(exec.target())) +
@@ -72,7 +68,7 @@ void run_train(Console& console, const Words& words) {
 
   nn::FreshParameters fresh{Rng(nas::stream_seed(config.seed, "init"))};
   nn::ParametersOn source(memory_of(exec), fresh);
-  nn::EarlyExitNetwork network(space.decode(genotype, task), source);
+  nn::EarlyExitNetwork network(space.decode(genotype, nas::task_of(train)), source);
   const nas::TrainingData training{train, normalisation};
   if (config.train.epochs > 0)
     nas::train_network(exec, network, training, config, config.train.epochs, config.train.lr,

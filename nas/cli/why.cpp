@@ -86,6 +86,7 @@ std::string text_of(const nas::Study& study, const nas::Space& space, const Cand
   text += "  genotype " + nas::to_text(c.genotype) + "\n";
   text += "  evaluation " + std::to_string(c.id + 1) + " of " + std::to_string(study.candidates.size()) +
           ", generation " + std::to_string(c.generation) + ", weights: " + c.weights + "\n";
+  if (c.train_macs > 0) text += "  training of its own: " + format_count(c.train_macs) + " MACs\n";
   for (std::size_t e = 0; e < c.exit_shares.size(); ++e)
     text += "  exit " + std::to_string(e) + (e + 1 == c.exit_shares.size() ? " (final)" : "") + ": " +
             format_percent(c.exit_shares[e]) + " leave, " + format_percent(c.exit_accuracies[e]) +
@@ -136,6 +137,7 @@ ordered_json json_of(const nas::Study& study, const nas::Space& space, const Can
           {"reason", c.reason},
           {"genotype", c.genotype},
           {"generation", c.generation},
+          {"train_macs", c.train_macs},
           {"accuracy_tune", c.accuracy_tune},
           {"avg_macs", c.avg_macs},
           {"objectives", c.objectives},

@@ -124,6 +124,15 @@ std::string shares_chart(const Study& study) {
   return svg_bars(bars);
 }
 
+std::string training_table(const TrainingCost& cost) {
+  const auto billions = [](i64 macs) { return number("%.3fG", double(macs) / 1e9); };
+  return table({{"", "MACs"},
+                {"supernet", billions(cost.supernet)},
+                {"candidates", billions(cost.candidates)},
+                {"final networks", billions(cost.finals)},
+                {"in all", billions(cost.total())}});
+}
+
 std::string failures_table(const Study& study) {
   Rows rows{{"candidate", "generation", "reason"}};
   for (const CandidateRecord& c : study.candidates)
@@ -173,6 +182,7 @@ std::string html_report(const Study& study, const std::optional<nn::Model>& chos
     out += section("The chosen network at other thresholds", curve_chart(*chosen));
   if (!study.generations.empty())
     out += section("Hypervolume of the candidates' front", progress_chart(study));
+  out += section("Training: forward MACs x images", training_table(study.training));
   if (study.failed() > 0) out += section("Failed candidates", failures_table(study));
   out += section("Events", events_table(study));
   out += section("Configuration", "<pre>" + escaped(to_toml(c)) + "</pre>\n");

@@ -83,14 +83,30 @@ nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, cons
   return model;
 }
 
-ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, i64 epochs, double lr, i64 images,
-                                        const std::string& phase, const Watch& watch,
-                                        const std::string& checkpoint) const {
-  nn::EarlyExitNetwork network = supernet_.extract(genotype);
+nn::EarlyExitNetwork CandidateEvaluator::starting_network(const Genotype& genotype, bool from_scratch) const {
+  if (!from_scratch) {
+    if (!supernet_) throw Error("a network is to inherit weights, but there is no supernet");
+    return supernet_->extract(genotype);
+  }
+  // Of the genotype, not of the order of evaluation: the same candidate starts alike in every run of a seed.
+  const std::string name = "init " + to_text(space_.canonical(genotype));
+  nn::FreshParameters fresh{Rng(stream_seed(config_.seed, name))};
+  nn::ParametersOn source(memory_of(exec_), fresh);
+  return nn::EarlyExitNetwork(space_.decode(genotype, task_of(splits_.train)), source);
+}
+
+ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpose, const std::string& phase,
+                                        const Watch& watch, const std::string& checkpoint, i64* macs) const {
+  const bool candidate = purpose == Purpose::candidate;
+  nn::EarlyExitNetwork network =
+      starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
+  const i64 epochs = candidate ? config_.candidate.epochs : config_.final.epochs;
+  const double lr = candidate ? config_.candidate.lr : config_.final.lr;
+  const i64 images = candidate ? config_.candidate.recalibrate : config_.final.recalibrate;
   const TrainingData training{splits_.train, normalisation_};
   if (epochs > 0) {
     const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
-    train_network(exec_, network, training, config_, epochs, lr, seed, phase, watch, checkpoint);
+    train_network(exec_, network, training, config_, epochs, lr, seed, phase, watch, checkpoint, macs);
   }
   recalibrate(exec_, network, training, images, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
@@ -104,14 +120,16 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
                          .genotype = proposal.genotype,
                          .origin = proposal.origin,
                          .parents = proposal.parents};
-  record.weights = config_.candidate.epochs > 0 ? "supernet, fine-tuned" : "supernet";
+  record.weights = candidates_from_scratch(config_) ? "scratch, trained"
+                   : config_.candidate.epochs > 0   ? "supernet, fine-tuned"
+                                                    : "supernet";
   Watch limited = watch;
   limited.on_progress = nullptr;  // the search shows its own progress
   if (const double limit = config_.candidate.seconds; limit > 0)
     limited.deadline = watch.deadline > 0 ? std::min(watch.deadline, start + limit) : start + limit;
   try {
-    const ScoredNetwork scored = score(proposal.genotype, config_.candidate.epochs, config_.candidate.lr,
-                                       config_.candidate.recalibrate, "candidate", limited);
+    const ScoredNetwork scored =
+        score(proposal.genotype, Purpose::candidate, "candidate", limited, "", &record.train_macs);
     record.accuracy_tune = scored.accuracy();
     record.avg_macs = scored.average_macs();
     record.full_macs = scored.full_macs();

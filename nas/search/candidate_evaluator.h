@@ -30,31 +30,38 @@ struct ScoredNetwork {
 
 class CandidateEvaluator {
  public:
-  // All arguments must outlive the evaluator.
-  // With a latency table, which then holds every key of what is evaluated, latency is an objective or a
-  // limit.
-  CandidateEvaluator(Exec& exec, const Supernet& supernet, const data::Splits& splits,
+  // Which of the configuration's sections says how a network is made.
+  enum class Purpose { candidate, final };
+
+  // All arguments must outlive the evaluator. `supernet` may be null where no network starts from its
+  // weights. With a latency table, which then holds every key of what is evaluated, latency is an objective
+  // or a limit.
+  CandidateEvaluator(Exec& exec, const Space& space, const Supernet* supernet, const data::Splits& splits,
                      const data::Normalisation& normalisation, const SearchConfig& config,
                      const LatencyTable* latency = nullptr)
       : exec_(exec),
+        space_(space),
         supernet_(supernet),
         splits_(splits),
         normalisation_(normalisation),
         config_(config),
         latency_(latency) {}
 
-  // Inherited weights (fine-tuned for `epochs`), normalisation re-estimated, folded, thresholds tuned.
-  // `recalibrate` = training images behind the statistics.
-  ScoredNetwork score(const Genotype& genotype, i64 epochs, double lr, i64 recalibrate,
-                      const std::string& phase, const Watch& watch, const std::string& checkpoint = "") const;
+  // Inherited or fresh weights, trained as `purpose` has it, normalisation re-estimated, folded, thresholds
+  // tuned. `phase` names the progress bar; `macs` as in train_network.
+  ScoredNetwork score(const Genotype& genotype, Purpose purpose, const std::string& phase, const Watch& watch,
+                      const std::string& checkpoint = "", i64* macs = nullptr) const;
 
   // The same as an archive record: never throws but for Error(interrupted); anything else is a failed
   // candidate.
   CandidateRecord evaluate(const Proposal& proposal, const Watch& watch) const;
 
  private:
+  nn::EarlyExitNetwork starting_network(const Genotype& genotype, bool from_scratch) const;
+
   Exec& exec_;
-  const Supernet& supernet_;
+  const Space& space_;
+  const Supernet* supernet_;
   const data::Splits& splits_;
   const data::Normalisation& normalisation_;
   const SearchConfig& config_;

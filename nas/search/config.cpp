@@ -87,6 +87,7 @@ class Keys {
         "search.inner_generations", [](auto& c) -> auto& { return c.search.inner_generations; }, 1);
     number(
         "search.tolerance", [](auto& c) -> auto& { return c.search.tolerance; }, 0, 1);
+    text("candidate.init", [](auto& c) -> auto& { return c.candidate.init; }, {"inherit", "scratch"});
     count(
         "candidate.epochs", [](auto& c) -> auto& { return c.candidate.epochs; }, 0);
     number(
@@ -95,6 +96,7 @@ class Keys {
         "candidate.recalibrate", [](auto& c) -> auto& { return c.candidate.recalibrate; }, 1);
     number(
         "candidate.seconds", [](auto& c) -> auto& { return c.candidate.seconds; }, 0, 1e9);
+    text("final.init", [](auto& c) -> auto& { return c.final.init; }, {"candidate", "inherit", "scratch"});
     count(
         "final.epochs", [](auto& c) -> auto& { return c.final.epochs; }, 0);
     count(
@@ -226,6 +228,19 @@ void read_table(SearchConfig& config, const toml::table& table, const std::strin
 }
 
 }  // namespace
+
+bool candidates_from_scratch(const SearchConfig& config) { return config.candidate.init == "scratch"; }
+bool finals_from_scratch(const SearchConfig& config) {
+  return config.final.init == "candidate" ? candidates_from_scratch(config) : config.final.init == "scratch";
+}
+bool wants_supernet(const SearchConfig& config) {
+  return !candidates_from_scratch(config) || !finals_from_scratch(config);
+}
+
+void require_consistent(const SearchConfig& config) {
+  if (candidates_from_scratch(config) && config.candidate.epochs == 0)
+    throw usage_error("candidate.init=scratch: untrained candidates say nothing; set candidate.epochs too");
+}
 
 void set_key(SearchConfig& config, const std::string& key, const std::string& value) {
   for (const Key& k : keys())

@@ -38,12 +38,16 @@ struct SearchConfig {
     double tolerance = 0.002;  // accuracy given up for fewer MACs
   } search;
   struct Candidate {
-    i64 epochs = 0;  // of fine-tuning; 0: inherited weights
+    // inherit: the supernet's weights; scratch: fresh ones, drawn from the run's seed and the genotype.
+    std::string init = "inherit";
+    i64 epochs = 0;  // of training from there
     double lr = 0.02;
     i64 recalibrate = 512;  // training images behind its normalisation statistics
     double seconds = 0;     // time limit, 0: none
   } candidate;
   struct Final {
+    std::string init =
+        "candidate";  // where the networks trained to the end start; candidate: as candidates do
     i64 epochs = 4, count = 4;
     double lr = 0.05;
     i64 recalibrate = 4096;  // training images behind its normalisation statistics
@@ -63,6 +67,15 @@ struct SearchConfig {
     bool cascade = false;    // exits answer together with those before them
   } tune;
 };
+
+// Whether any network of a run starts from the supernet's weights; otherwise there is none.
+bool wants_supernet(const SearchConfig& config);
+// Fresh weights, or those of the supernet?
+bool candidates_from_scratch(const SearchConfig& config);
+bool finals_from_scratch(const SearchConfig& config);
+
+// Throws Error(usage) where keys that are fine on their own make no sense together.
+void require_consistent(const SearchConfig& config);
 
 // Throws Error(usage) for an unknown key (with the nearest spelling) or a value that does not fit. Counts may
 // carry k, M or G.

@@ -61,9 +61,9 @@ class Run {
                                           .train_samples = config_.train.samples,
                                           .tune_samples = config_.tune.samples})),
         normalisation_(data::channel_statistics(splits_.train)),
-        supernet_(space_, task_of(splits_.train), Rng(stream_seed(config_.seed, "init")), memory_of(exec)),
+        supernet_(fresh_supernet()),
         latency_(run_latency()),
-        evaluator_(exec, supernet_, splits_, normalisation_, config_,
+        evaluator_(exec, space_, supernet_ ? &*supernet_ : nullptr, splits_, normalisation_, config_,
                    latency_ ? &latency_->table() : nullptr),
         generations_known_(i64(store_.generations().size())) {}
 
@@ -82,11 +82,10 @@ class Run {
   }
 
  private:
-  static Task task_of(const data::Dataset& set) {
-    return {.classes = i64(set.classes.size()),
-            .channels = set.channels(),
-            .height = set.height(),
-            .width = set.width()};
+  std::optional<Supernet> fresh_supernet() const {
+    if (!wants_supernet(config_)) return std::nullopt;
+    return std::optional<Supernet>(std::in_place, space_, task_of(splits_.train),
+                                   Rng(stream_seed(config_.seed, "init")), memory_of(exec_));
   }
 
   std::optional<RunLatency> run_latency() const {
@@ -97,21 +96,24 @@ class Run {
   bool timed() const { return config_.objective == "latency"; }
 
   void train_supernet_weights() {
+    if (!supernet_) return;
     if (fs::exists(paths_.supernet())) {
-      nn::restore_tensors(supernet_.state(), read_safetensors(paths_.supernet()).tensors);
+      nn::restore_tensors(supernet_->state(), read_safetensors(paths_.supernet()).tensors);
       return;
     }
     if (config_.supernet.epochs > 0) {
       make_folder(paths_.work());
       const std::string checkpoint = paths_.work() + "/supernet.safetensors";
       const double start = now_seconds();
-      const TrainReport report =
-          train_supernet(exec_, supernet_, {splits_.train, normalisation_}, config_, watch_, checkpoint);
+      i64 macs = 0;
+      const TrainReport report = train_supernet(exec_, *supernet_, {splits_.train, normalisation_}, config_,
+                                                watch_, checkpoint, &macs);
+      store_.set_training_macs(kPhaseSupernet, macs);
       watch_.note("supernet: " + std::to_string(report.epochs) + " epochs on " +
                   std::to_string(splits_.train.size()) + " images, loss " + shortest(report.last_loss) +
                   ", " + std::to_string(i64(now_seconds() - start)) + " s");
     }
-    write_safetensors(paths_.supernet(), {supernet_.state(), {}});
+    write_safetensors(paths_.supernet(), {supernet_->state(), {}});
     std::error_code ignored;
     fs::remove_all(paths_.work(), ignored);
   }
@@ -272,6 +274,7 @@ class Run {
           finished(ids[i], "final " + std::to_string(i + 1) + "/" + std::to_string(ids.size())));
 
     SearchResult result{.evaluated = evaluated_, .failed = failed_, .hypervolume = hypervolume_};
+    result.training = store_.training_cost();
     result.front = non_dominated(networks);
     write_front(result.front);
     choose(result, networks);
@@ -290,8 +293,10 @@ class Run {
       watch_.check();
       make_folder(paths_.work());
       const std::string checkpoint = paths_.work() + "/" + std::to_string(id) + ".safetensors";
-      const ScoredNetwork scored = evaluator_.score(record.genotype, config_.final.epochs, config_.final.lr,
-                                                    config_.final.recalibrate, phase, watch_, checkpoint);
+      i64 macs = 0;
+      const ScoredNetwork scored = evaluator_.score(record.genotype, CandidateEvaluator::Purpose::final,
+                                                    phase, watch_, checkpoint, &macs);
+      store_.set_training_macs(phase_of_final(id), macs);
       nn::save_model(network.model, model_of(scored, config_, space_.name(), record.genotype, splits_,
                                              normalisation_, request_.build));
       store_.set_meta(key, final_figures(scored, test_accuracy(scored),
@@ -393,7 +398,7 @@ class Run {
   Space space_;
   data::Splits splits_;
   data::Normalisation normalisation_;
-  Supernet supernet_;
+  std::optional<Supernet> supernet_;   // where any network starts from its weights
   std::optional<RunLatency> latency_;  // where latency is an objective, a limit or a column
   CandidateEvaluator evaluator_;
   Front front_;

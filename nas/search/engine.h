@@ -10,6 +10,7 @@
 #include "nas/progress.h"
 #include "nas/search/config.h"
 #include "nas/search/genes.h"
+#include "nas/study/records.h"
 #include "nas/thresholds/exit_table.h"
 
 namespace offramp {
@@ -35,17 +36,18 @@ struct FinalNetwork {
   double avg_macs = 0;  // on the tune split, with its thresholds
   i64 full_macs = 0, params = 0;
   std::optional<double> latency_us;  // expected, from the run's latency table
-  std::string model;  // path
+  std::string model;                 // path
 };
 
 struct SearchResult {
   std::vector<FinalNetwork>
-      front;  // non-dominated on (tune error, average MACs or latency), ascending in cost
-  i64 chosen = -1;                  // id
-  std::string chosen_model;         // path
-  std::string sample;               // path: a few test images to try it on, uint8 [n,h,w,c]
+      front;                 // non-dominated on (tune error, average MACs or latency), ascending in cost
+  i64 chosen = -1;           // id
+  std::string chosen_model;  // path
+  std::string sample;        // path: a few test images to try it on, uint8 [n,h,w,c]
   i64 evaluated = 0, failed = 0;
   double hypervolume = 0;  // of the last generation
+  TrainingCost training;
 };
 
 // A new run directory with run.toml, space.toml and an empty archive. Throws Error(usage) when it exists and

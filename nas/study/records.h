@@ -18,6 +18,7 @@ struct CandidateRecord {
   std::string weights;       // where its weights came from: supernet, scratch, ...
   State state = State::scored;
   std::string reason;  // why it failed
+  i64 train_macs = 0;  // forward MACs x images of its own training, also when it failed
 
   // As scored; zero or empty when failed.
   std::vector<double> objectives;  // what the sampler was told
@@ -39,6 +40,12 @@ struct GenerationRecord {
   i64 failures = 0;
   double best_at_target = 0;  // accuracy of the best candidate under the target; NaN: none, or no target
   double seconds = 0;         // spent on this generation
+};
+
+// What training has cost: forward MACs x images.
+struct TrainingCost {
+  i64 supernet = 0, candidates = 0, finals = 0;
+  i64 total() const { return supernet + candidates + finals; }
 };
 
 struct EventRecord {

@@ -23,7 +23,8 @@ CREATE TABLE candidate(
   parents TEXT NOT NULL, weights TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
   objectives TEXT NOT NULL, violation REAL, accuracy_tune REAL, avg_macs REAL, full_macs INTEGER NOT NULL,
   params INTEGER NOT NULL, exit_shares TEXT NOT NULL, exit_accuracies TEXT NOT NULL, thresholds TEXT NOT NULL,
-  seconds REAL);
+  seconds REAL, train_macs INTEGER NOT NULL);
+CREATE TABLE training(phase TEXT PRIMARY KEY NOT NULL, macs INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE generation(
   generation INTEGER PRIMARY KEY, hypervolume REAL, front_size INTEGER NOT NULL, evaluations INTEGER NOT NULL,
   failures INTEGER NOT NULL, best_at_target REAL, seconds REAL);
@@ -33,7 +34,7 @@ CREATE TABLE event(id INTEGER PRIMARY KEY, unix_seconds REAL NOT NULL, kind TEXT
 constexpr const char* kCandidateColumns =
     "id, generation, genotype, origin, parents, weights, state, reason, objectives, violation, "
     "accuracy_tune, "
-    "avg_macs, full_macs, params, exit_shares, exit_accuracies, thresholds, seconds";
+    "avg_macs, full_macs, params, exit_shares, exit_accuracies, thresholds, seconds, train_macs";
 
 CandidateRecord read_candidate(Statement& row) {
   CandidateRecord c;
@@ -57,6 +58,7 @@ CandidateRecord read_candidate(Statement& row) {
   parse_list(row.text(), c.exit_accuracies);
   parse_list(row.text(), c.thresholds);
   c.seconds = row.real();
+  c.train_macs = row.integer();
   return c;
 }
 
@@ -188,7 +190,7 @@ std::optional<std::string> Store::meta(const std::string& key) const {
 
 void Store::add(const CandidateRecord& c) {
   const std::string sql = std::string("INSERT INTO candidate(") + kCandidateColumns +
-                          ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+                          ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
   Statement(impl_->db, sql.c_str())
       .bind(c.id)
       .bind(c.generation)
@@ -208,6 +210,7 @@ void Store::add(const CandidateRecord& c) {
       .bind(text_of(c.exit_accuracies))
       .bind(text_of(c.thresholds))
       .bind(c.seconds)
+      .bind(c.train_macs)
       .finish();
 }
 
@@ -266,6 +269,21 @@ std::vector<GenerationRecord> Store::generations() const {
     all.push_back(g);
   }
   return all;
+}
+
+void Store::set_training_macs(const std::string& phase, i64 macs) {
+  Statement(impl_->db, "INSERT OR REPLACE INTO training VALUES(?,?)").bind(phase).bind(macs).finish();
+}
+
+TrainingCost Store::training_cost() const {
+  TrainingCost cost;
+  Statement row(impl_->db, "SELECT phase, macs FROM training");
+  while (row.step()) {
+    const bool supernet = row.text() == kPhaseSupernet;
+    (supernet ? cost.supernet : cost.finals) += row.integer();
+  }
+  cost.candidates = impl_->db.number("SELECT coalesce(sum(train_macs), 0) FROM candidate");
+  return cost;
 }
 
 void Store::add_event(const std::string& kind, const std::string& text) {

@@ -16,9 +16,12 @@ inline constexpr char kMetaInfeasible[] =
     "infeasible";                                  // beside it when no network met target and limits: why
 inline constexpr char kMetaClasses[] = "classes";  // of the data: chance is the worst of accuracies
 
+inline constexpr char kPhaseSupernet[] = "supernet";
+inline std::string phase_of_final(i64 id) { return "final " + std::to_string(id); }
+
 class Store {
  public:
-  static constexpr int kVersion = 1;  // of the tables; another version is refused
+  static constexpr int kVersion = 2;  // of the tables; another version is refused
 
   enum class Access { read, write };
 
@@ -49,6 +52,11 @@ class Store {
 
   void set(const GenerationRecord& generation);  // replaces what the generation had
   std::vector<GenerationRecord> generations() const;
+
+  // Candidates' own training is in their records. `phase`: kPhaseSupernet or phase_of_final; replaces what it
+  // had.
+  void set_training_macs(const std::string& phase, i64 macs);
+  TrainingCost training_cost() const;
 
   void add_event(const std::string& kind, const std::string& text);  // stamped with the time of day
   std::vector<EventRecord> events() const;

@@ -105,6 +105,7 @@ Study read_study(const std::string& dir) {
   study.candidates = store.candidates();
   study.generations = store.generations();
   study.events = store.events();
+  study.training = store.training_cost();
   study.finished = store.meta(kMetaFinished).has_value();
   // Written when the search begins to propose; a run that is still training its supernet has no candidates.
   if (const auto classes = store.meta(kMetaClasses))

@@ -29,6 +29,7 @@ struct Study {
   std::vector<CandidateRecord> candidates;  // by id
   std::vector<GenerationRecord> generations;
   std::vector<EventRecord> events;
+  TrainingCost training;
   std::vector<FrontRow> finals;  // ascending in MACs; empty while the run goes on
 
   i64 failed() const;

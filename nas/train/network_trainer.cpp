@@ -7,6 +7,7 @@
 #include "kernels/cuda/gpu.h"
 #include "nas/seeds.h"
 #include "nn/loss.h"
+#include "nn/record.h"
 
 namespace offramp::nas {
 namespace {
@@ -44,11 +45,46 @@ TrainOptions train_options(const SearchConfig& config, i64 epochs, double lr, u6
           .seed = seed};
 }
 
+// The random part of a step's sandwich: of the step alone, so that a resumed training draws the same.
+std::vector<Genotype> random_subnets(const Space& space, const SearchConfig& config, i64 step) {
+  const Rng draws(stream_seed(config.seed, "supernet sampling"));
+  std::vector<Genotype> genotypes;
+  for (i64 i = 0; i < config.supernet.random_subnets; ++i) {
+    Rng rng = draws.derive(u64(step), u64(i));
+    genotypes.push_back(space.sample(rng));
+  }
+  return genotypes;
+}
+
+// Drawn again: training itself need not keep count across interruptions.
+i64 sandwich_macs(const Supernet& supernet, const SearchConfig& config, i64 steps) {
+  const Space& space = supernet.space();
+  const auto macs_of = [&](const Genotype& g) { return forward_macs(space.decode(g, supernet.task())); };
+  i64 sum = steps * (macs_of(space.max_genotype()) + macs_of(space.min_genotype()));
+  for (i64 step = 0; step < steps; ++step)
+    for (const Genotype& g : random_subnets(space, config, step)) sum += macs_of(g);
+  return sum * config.train.batch;
+}
+
 }  // namespace
+
+i64 forward_macs(const nn::Architecture& architecture) {
+  nn::MetaParameters none;
+  nn::EarlyExitNetwork network(architecture, none);
+  return nn::exit_costs(nn::deployable(network)).back().leave_macs;
+}
+
+Task task_of(const data::Dataset& set) {
+  return {.classes = i64(set.classes.size()),
+          .channels = set.channels(),
+          .height = set.height(),
+          .width = set.width()};
+}
 
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                           const SearchConfig& config, i64 epochs, double lr, u64 seed,
-                          const std::string& phase, const Watch& watch, const std::string& checkpoint) {
+                          const std::string& phase, const Watch& watch, const std::string& checkpoint,
+                          i64* macs) {
   const auto loader = source_of(exec, data, training_options(data, config, network.architecture(), seed));
   const nn::ExitLossOptions loss_options{.label_smoothing = config.train.label_smoothing,
                                          .distillation = config.train.distill};
@@ -56,6 +92,7 @@ TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const Train
   options.same_steps = true;
   Trainer trainer(exec, network.named_parameters(), options, phase);
   trainer.keep_checkpoint(checkpoint);
+  if (macs) trainer.count_macs(forward_macs(network.architecture()) * config.train.batch, macs);
   return trainer.run(
       *loader,
       [&](const data::Batch& batch, i64) {
@@ -68,11 +105,11 @@ TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const Train
 }
 
 TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingData& data,
-                           const SearchConfig& config, const Watch& watch, const std::string& checkpoint) {
+                           const SearchConfig& config, const Watch& watch, const std::string& checkpoint,
+                           i64* macs) {
   const Space& space = supernet.space();
   const Genotype largest = space.max_genotype(), smallest = space.min_genotype();
   const u64 seed = stream_seed(config.seed, "supernet order");
-  const Rng draws(stream_seed(config.seed, "supernet sampling"));
   const nn::ExitLossOptions own{.label_smoothing = config.train.label_smoothing,
                                 .distillation = config.train.distill};
   const nn::ExitLossOptions taught{.label_smoothing = config.train.label_smoothing,
@@ -83,7 +120,7 @@ TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingD
   Trainer trainer(exec, supernet.parameters(),
                   train_options(config, config.supernet.epochs, config.supernet.lr, seed), "supernet");
   trainer.keep_checkpoint(checkpoint);
-  return trainer.run(
+  const TrainReport report = trainer.run(
       *loader,
       [&](const data::Batch& batch, i64 step) {
         const Variable images(batch.images);
@@ -105,13 +142,12 @@ TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingD
         };
         pass(largest, own);
         pass(smallest, taught);
-        for (i64 i = 0; i < config.supernet.random_subnets; ++i) {
-          Rng rng = draws.derive(u64(step), u64(i));
-          pass(space.sample(rng), taught);
-        }
+        for (const Genotype& genotype : random_subnets(space, config, step)) pass(genotype, taught);
         return reported;
       },
       watch);
+  if (macs) *macs = sandwich_macs(supernet, config, loader->batches() * report.epochs);
+  return report;
 }
 
 void recalibrate(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data, i64 images,

@@ -12,19 +12,30 @@ struct TrainingData {
   const data::Normalisation& normalisation;
 };
 
+// What a network trained on `set` sees and answers.
+Task task_of(const data::Dataset& set);
+
+// MACs of one image's forward pass in training: through every exit, as the deployed plan counts them.
+i64 forward_macs(const nn::Architecture& architecture);
+
+// Both trainings below tell in `macs`, unless it is null, what they cost: forward MACs x images, a figure
+// that depends on no machine. Steps before an interruption count too, statistics re-estimated afterwards do
+// not.
+
 // A plain network on its own (or fine-tuned from weights it has): cross entropy at every exit, the final exit
 // teaching the earlier ones. `epochs` and `lr` as given, everything else from config.train.
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                           const SearchConfig& config, i64 epochs, double lr, u64 seed,
-                          const std::string& phase, const Watch& watch, const std::string& checkpoint = "");
+                          const std::string& phase, const Watch& watch, const std::string& checkpoint = "",
+                          i64* macs = nullptr);
 
 // Sandwich rule with in-place distillation: every batch trains the largest network on the labels, then the
 // smallest and random ones on the labels and the largest one's answer (config.supernet.distill; 1 = on that
-// alone, as the source has it, learns slowly while the largest network still knows little). Source: Yu et al.
-// 2020 (BigNAS).
+// alone, as the source has it, learns slowly while the largest network still knows little). Every network of
+// the sandwich counts in `macs`, known when all is done. Source: Yu et al. 2020 (BigNAS).
 TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingData& data,
-                           const SearchConfig& config, const Watch& watch,
-                           const std::string& checkpoint = "");
+                           const SearchConfig& config, const Watch& watch, const std::string& checkpoint = "",
+                           i64* macs = nullptr);
 
 // Normalisation statistics of a network re-estimated on the first `images` training images, not augmented.
 void recalibrate(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data, i64 images, i64 batch);

@@ -173,6 +173,7 @@ TrainReport Trainer::run(data::BatchSource& loader, const BatchStep& step, const
     for (data::Batch batch; loader.next(batch); ++done) {
       watch.check();
       update->apply(batch, done, schedule.at(done));
+      if (macs_) *macs_ = (done + 1) * macs_per_step_;
       watch.progress({.phase = phase_, .done = done + 1, .total = steps, .unit = "step"});
     }
     report.last_loss = update->mean_loss();

@@ -38,6 +38,10 @@ class Trainer {
   // the same, bit for bit, as without an interruption. The file is left behind; its owner removes it.
   void keep_checkpoint(std::string path) { checkpoint_ = std::move(path); }
 
+  // `total` becomes steps x `per_step` after each step, those before a resumption included; so it also tells
+  // of a training that threw.
+  void count_macs(i64 per_step, i64* total) { macs_per_step_ = per_step, macs_ = total; }
+
   // Throws Error(interrupted) when a stop is asked for, Error(failed) when the loss is not finite.
   TrainReport run(data::BatchSource& loader, const BatchStep& step, const Watch& watch);
 
@@ -46,6 +50,8 @@ class Trainer {
   std::vector<nn::NamedParameter> parameters_;
   TrainOptions options_;
   std::string phase_, checkpoint_;
+  i64 macs_per_step_ = 0;
+  i64* macs_ = nullptr;
 };
 
 }  // namespace offramp::nas

@@ -94,6 +94,8 @@ TEST(Format, Counts) {
   EXPECT_EQ(format_count(3'940'000), "3.94M");
   EXPECT_EQ(format_count(17'400'000), "17.4M");
   EXPECT_EQ(format_count(999'999), "1.00M");
+  EXPECT_EQ(format_count(12'300'000'000'000), "12.3T");
+  EXPECT_EQ(format_count(i64{1} << 62), "4612P");
   EXPECT_EQ(format_seconds(3723), "1:02:03");
   EXPECT_EQ(one_line("a\nb\tc"), "a b c");
 }

@@ -26,6 +26,9 @@ TEST(SearchVerb, KilledAndResumedGivesTheSameFront) {
   EXPECT_EQ(json["schema_version"], 1);
   EXPECT_EQ(json["evaluated"], 16);
   EXPECT_EQ(json["chosen_model"], whole + "/chosen.safetensors");
+  EXPECT_GT(json["training_macs"]["supernet"], 0);
+  EXPECT_EQ(json["training_macs"]["candidates"], 0);
+  EXPECT_GT(json["training_macs"]["total"], json["training_macs"]["supernet"]);
   EXPECT_NE(ran.err.find("seed 3"), std::string::npos) << ran.err;
   for (const char* file :
        {"run.toml", "archive.sqlite", "front.csv", "chosen.safetensors", "env.json", "report.html", "models"})
@@ -48,8 +51,9 @@ TEST(SearchVerb, KilledAndResumedGivesTheSameFront) {
       sh("\"$offramp\" resume -q " + parts + " & p=$!; " + waiting_for("test -e " + parts + "/models") +
          "sleep 0.02; kill -9 $p; wait $p; test -e " + parts + "/front.csv && echo finished");
   EXPECT_EQ(again.out, "") << "it was over before it was killed";
-  const Ran rest = offramp_run("resume -q " + parts);
+  const Ran rest = offramp_run("resume -q --json " + parts);
   ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_EQ(rest.json()["training_macs"], json["training_macs"]);
   EXPECT_EQ(slurp(parts + "/front.csv"), front);
   EXPECT_TRUE(slurp(parts + "/chosen.safetensors") == slurp(whole + "/chosen.safetensors"));
   for (const auto& entry : fs::directory_iterator(whole + "/models"))

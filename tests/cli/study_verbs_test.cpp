@@ -46,6 +46,7 @@ std::string known_run(const TempDir& dir, const std::string& name, const std::st
     c.accuracy_tune = accuracy, c.avg_macs = macs, c.full_macs = i64(2 * macs);
     c.objectives = {1 - accuracy, macs};
     c.exit_shares = {1}, c.exit_accuracies = {accuracy}, c.weights = "supernet", c.seconds = 0.5;
+    c.train_macs = 1'000'000;
     store.add(c);
   };
   add({.id = 0, .genotype = {0, 0}, .origin = "seed"}, 0.60, 1e5);
@@ -57,6 +58,8 @@ std::string known_run(const TempDir& dir, const std::string& name, const std::st
   add({.id = 3, .generation = 1, .genotype = {1, 1}, .origin = "variation", .parents = {1, 0}}, 0.80, 1e6);
   add({.id = 4, .generation = 2, .genotype = {0, 2}, .origin = "variation", .parents = {3}}, 0.70, 2e6);
   store.set(nas::GenerationRecord{.generation = 0, .hypervolume = 0.25, .front_size = 2, .evaluations = 2});
+  store.set_training_macs(nas::kPhaseSupernet, 20'000'000);
+  store.set_training_macs(nas::phase_of_final(3), 300'000'000);
   store.set_meta("finished", "1");
   return run;
 }
@@ -98,6 +101,11 @@ TEST(StudyVerbs, CompareCountsWhatIsThere) {
   const Ran text = offramp_run("compare " + a);
   EXPECT_EQ(text.code, 0);
   EXPECT_NE(text.out.find("80.00 %"), std::string::npos) << text.out;
+  EXPECT_EQ(run["training_macs"], Json({{"supernet", 20'000'000},
+                                        {"candidates", 4'000'000},
+                                        {"finals", 300'000'000},
+                                        {"total", 324'000'000}}));
+  EXPECT_NE(text.out.find("324M"), std::string::npos) << text.out;
 }
 
 TEST(StudyVerbs, WhyTellsDescentAndStanding) {
@@ -108,6 +116,7 @@ TEST(StudyVerbs, WhyTellsDescentAndStanding) {
   EXPECT_EQ(json["dominates"], Json({4}));
   EXPECT_EQ(json["dominated_by"], Json::array());
   ASSERT_EQ(json["ancestry"].size(), 3u);
+  EXPECT_EQ(json["train_macs"], 1'000'000);
   EXPECT_EQ(json["ancestry"][0]["new_genes"], Json({"stage1.block1.kernel 3 -> 5"}));
   EXPECT_EQ(json["ancestry"][1]["id"], 1);
   EXPECT_EQ(json["ancestry"][2]["distance"], 1);
@@ -129,6 +138,7 @@ TEST(StudyVerbs, ReportIsOneHarmlessFile) {
   EXPECT_EQ(html.find("http"), std::string::npos) << "a report loads nothing";
   EXPECT_NE(html.find("candidate 1: 75.00 % at 0.400M"), std::string::npos);
   EXPECT_NE(html.find("12.5"), std::string::npos) << "the latency column";
+  EXPECT_NE(html.find("0.324G"), std::string::npos) << "what training has cost";
   offramp_run("report " + run);
   EXPECT_EQ(slurp(run + "/report.html"), html);
 }

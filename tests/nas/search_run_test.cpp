@@ -1,137 +1,21 @@
 // Whole searches on a tiny data set: the same result whatever interrupts them and however many threads run
 // them; failures are kept apart; every figure is that of the model file.
-#include <gtest/gtest.h>
+#include "tests/nas/search_run.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <filesystem>
-#include <map>
-#include <set>
 
 #include "data/catalog.h"
 #include "kernels/recorder.h"
 #include "nas/evaluate/evaluate.h"
 #include "nas/search/candidate_evaluator.h"
-#include "nas/search/engine.h"
-#include "nas/search/samplers.h"
 #include "nas/seeds.h"
-#include "nas/study/store.h"
 #include "nas/study/writer_lock.h"
 #include "tensor/safetensors.h"
-#include "tests/data/files.h"
-#include "tests/support/error_kind.h"
-#include "tests/support/temp_dir.h"
 
 namespace offramp::nas {
 namespace {
-
-namespace fs = std::filesystem;
-using offramp::testing::slurp;
-using offramp::testing::TempDir;
-using offramp::testing::Thrown;
-using offramp::testing::thrown_by;
-
-// Ten classes: a bright square at one of ten places, in noise that hides some of them.
-void write_images(const TempDir& dir, const std::string& images, const std::string& labels, u32 count,
-                  u64 seed) {
-  std::string pixels, marks;
-  Rng rng(seed);
-  for (u32 i = 0; i < count; ++i) {
-    const u32 label = i % 10, row = label / 4 * 9, col = label % 4 * 7, noise = 64 + 64 * (i / 10 % 3);
-    std::string image(28 * 28, '\0');
-    for (char& p : image) p = char(rng.below(noise));
-    for (u32 y = 0; y < 7; ++y)
-      for (u32 x = 0; x < 6; ++x) image[(row + y) * 28 + col + x] = char(120 + rng.below(100));
-    pixels += image;
-    marks += char(label);
-  }
-  dir.write(images, data::testing::idx({count, 28, 28}, pixels));
-  dir.write(labels, data::testing::idx({count}, marks));
-}
-
-class SearchRun : public ::testing::Test {
- protected:
-  SearchRun() {
-    write_images(dir_, "data/train-images-idx3-ubyte", "data/train-labels-idx1-ubyte", 400, 1);
-    write_images(dir_, "data/t10k-images-idx3-ubyte", "data/t10k-labels-idx1-ubyte", 60, 2);
-  }
-
-  SearchRequest request(const std::string& name) const {
-    SearchRequest r{.out = dir_ / name, .data_dirs = {dir_ / "data"}, .build = "test"};
-    SearchConfig& c = r.config;
-    c.data = "mnist";
-    c.seed = 11;
-    c.supernet.epochs = 2;
-    c.supernet.random_subnets = 1;
-    c.search.evals = 10;
-    c.search.population = 4;
-    c.candidate.recalibrate = 64;
-    c.final.epochs = 2;
-    c.final.count = 2;
-    c.train.samples = 192;
-    c.train.batch = 64;
-    c.tune.samples = 80;
-    return r;
-  }
-
-  static SearchResult go(const SearchRequest& r, int threads = 1, const Watch& watch = {}) {
-    Exec exec(default_target(), threads);
-    return continue_run(exec, r, watch);
-  }
-  static SearchResult whole(const SearchRequest& r, int threads = 1) {
-    create_run(r, false);
-    return go(r, threads);
-  }
-
-  void expect_figures_of_model_files(const std::vector<std::string>& settings);
-
-  // What a run promises to be the same again.
-  static std::map<std::string, std::string> results(const std::string& out) {
-    std::map<std::string, std::string> files;
-    for (const char* name : {"front.csv", "chosen.safetensors", "supernet.safetensors"})
-      files[name] = slurp(out + "/" + name);
-    for (const auto& entry : fs::directory_iterator(out + "/models"))
-      files[entry.path().filename()] = slurp(entry.path());
-    return files;
-  }
-  static void expect_same(const std::string& a, const std::string& b) {
-    const auto x = results(a), y = results(b);
-    ASSERT_EQ(x.size(), y.size());
-    for (const auto& [name, bytes] : x) {
-      ASSERT_TRUE(y.count(name)) << name;
-      EXPECT_FALSE(bytes.empty()) << name;
-      EXPECT_TRUE(bytes == y.at(name)) << name;
-    }
-    const auto p = archive(a).candidates(), q = archive(b).candidates();
-    ASSERT_EQ(p.size(), q.size());
-    for (std::size_t i = 0; i < p.size(); ++i) {
-      EXPECT_EQ(p[i].genotype, q[i].genotype);
-      EXPECT_EQ(p[i].parents, q[i].parents);
-      EXPECT_EQ(p[i].objectives, q[i].objectives);
-      EXPECT_EQ(p[i].thresholds, q[i].thresholds);
-      EXPECT_EQ(p[i].exit_shares, q[i].exit_shares);
-    }
-    const auto g = archive(a).generations(), h = archive(b).generations();
-    ASSERT_EQ(g.size(), h.size());
-    for (std::size_t i = 0; i < g.size(); ++i) {
-      EXPECT_EQ(g[i].hypervolume, h[i].hypervolume);
-      EXPECT_EQ(g[i].evaluations, h[i].evaluations);
-      EXPECT_EQ(g[i].front_size, h[i].front_size);
-    }
-  }
-  static Store archive(const std::string& out) {
-    return Store::open(out + "/archive.sqlite", Store::Access::read);
-  }
-  static std::map<std::string, std::string> every_file(const std::string& out) {
-    std::map<std::string, std::string> files;
-    for (const auto& entry : fs::recursive_directory_iterator(out))
-      if (entry.is_regular_file()) files[entry.path()] = slurp(entry.path());
-    return files;
-  }
-
-  TempDir dir_;
-};
 
 TEST_F(SearchRun, SameResultForAnyThreadsAndInterruptions) {
   const SearchRequest one = request("one"), two = request("two"), parts = request("parts");
@@ -203,7 +87,12 @@ TEST_F(SearchRun, SameResultForAnyThreadsAndInterruptions) {
   EXPECT_NE(slurp(other.out + "/front.csv"), slurp(one.out + "/front.csv"));
 }
 
-void SearchRun::expect_figures_of_model_files(const std::vector<std::string>& settings) {
+class SearchFigures : public SearchRun {
+ protected:
+  void expect_figures_of_model_files(const std::vector<std::string>& settings);
+};
+
+void SearchFigures::expect_figures_of_model_files(const std::vector<std::string>& settings) {
   SearchRequest r = request("run");
   for (const std::string& s : settings) set_assignment(r.config, s);
   const SearchResult result = whole(r, 2);
@@ -296,64 +185,9 @@ void SearchRun::expect_figures_of_model_files(const std::vector<std::string>& se
             slurp(r.out + "/models/" + std::to_string(result.chosen) + ".safetensors"));
 }
 
-// Stopped in the first generation, in a later one, and before the end; the archive keeps what surrogates
-// learned from.
-TEST_F(SearchRun, EverySamplerGoesOnAsIfNeverInterrupted) {
-  std::set<std::string> fronts;
-  for (const std::string& sampler : sampler_names()) {
-    SCOPED_TRACE(sampler);
-    SearchRequest whole_run = request("whole " + sampler), parts = request("parts " + sampler);
-    for (SearchConfig* c : {&whole_run.config, &parts.config}) {
-      c->supernet.epochs = 1;
-      c->final.epochs = 0;
-      c->final.count = 1;
-      c->search.evals = 14;
-      c->search.sampler = sampler;
-      c->search.surrogate = "rbf";
-      c->search.initial = 6;
-      c->search.batch = 3;
-      c->search.inner_population = 12;
-      c->search.inner_generations = 3;
-    }
-    EXPECT_EQ(whole(whole_run).evaluated, 14);
-    create_run(parts, false);
-    for (const i64 stop_at : {3, 8, 13}) {
-      std::atomic<bool> stop{false};
-      Watch watch;
-      watch.stop = &stop;
-      watch.on_progress = [&](const Progress& p) {
-        if (p.phase == "search" && p.done >= stop_at) stop = true;
-      };
-      EXPECT_EQ(thrown_by([&] { go(parts, 2, watch); }).kind, Error::Kind::interrupted);
-    }
-    go(parts);
-    expect_same(whole_run.out, parts.out);
-    std::string proposed;
-    i64 by_surrogate = 0, notes = 0;
-    for (const CandidateRecord& c : archive(parts.out).candidates()) {
-      proposed += to_text(c.genotype) + "\n";
-      by_surrogate += c.origin == "surrogate";
-    }
-    for (const EventRecord& e : archive(parts.out).events()) notes += e.kind == "surrogate";
-    EXPECT_EQ(by_surrogate > 0, sampler == "surrogate");
-    // One for each of the generations 6..8, 9..11, 12..13, none twice.
-    EXPECT_EQ(notes, sampler == "surrogate" ? 3 : 0);
-    fronts.insert(proposed);
-  }
-  EXPECT_EQ(fronts.size(), sampler_names().size()) << "two samplers propose the same";
-}
+TEST_F(SearchFigures, FiguresAreThoseOfTheModelFiles) { expect_figures_of_model_files({}); }
 
-TEST_F(SearchRun, DeviationNeedsATarget) {
-  SearchRequest r = request("run");
-  r.config.search.sampler = "surrogate";
-  r.config.search.inner = "deviation";
-  create_run(r, false);
-  EXPECT_EQ(thrown_by([&] { go(r); }).kind, Error::Kind::usage);
-}
-
-TEST_F(SearchRun, FiguresAreThoseOfTheModelFiles) { expect_figures_of_model_files({}); }
-
-TEST_F(SearchRun, FiguresAreThoseOfTheModelFilesWhenExitsLookBack) {
+TEST_F(SearchFigures, FiguresAreThoseOfTheModelFilesWhenExitsLookBack) {
   expect_figures_of_model_files({"tune.confidence=cumulative", "train.samples=128"});
   fs::remove_all(dir_ / "run");
   expect_figures_of_model_files({"tune.calibrate=true", "tune.cascade=true", "train.samples=128"});
@@ -441,9 +275,10 @@ TEST_F(SearchRun, AProposalThatThrowsIsAFailure) {
   const data::Splits splits =
       data::load("mnist", {.dirs = r.data_dirs, .train_samples = r.config.train.samples, .tune_samples = 80});
   const data::Normalisation normalisation = data::channel_statistics(splits.train);
-  const Supernet supernet(Space::load("small"), {.channels = 1, .height = 28, .width = 28}, Rng(1));
+  const Space space = Space::load("small");
+  const Supernet supernet(space, {.channels = 1, .height = 28, .width = 28}, Rng(1));
   Exec exec(default_target(), 1);
-  const CandidateEvaluator evaluator(exec, supernet, splits, normalisation, r.config);
+  const CandidateEvaluator evaluator(exec, space, &supernet, splits, normalisation, r.config);
   const CandidateRecord record = evaluator.evaluate({.id = 3, .genotype = {1, 2}, .origin = "test"}, {});
   EXPECT_EQ(record.state, CandidateRecord::State::failed);
   EXPECT_FALSE(record.reason.empty());
@@ -451,7 +286,7 @@ TEST_F(SearchRun, AProposalThatThrowsIsAFailure) {
   std::atomic<bool> stop{true};
   Watch watch;
   watch.stop = &stop;
-  const Genotype good = Space::load("small").min_genotype();
+  const Genotype good = space.min_genotype();
   EXPECT_EQ(thrown_by([&] { evaluator.evaluate({.id = 4, .genotype = good}, watch); }).kind,
             Error::Kind::interrupted);
 }

@@ -41,6 +41,7 @@ CandidateRecord scored(i64 id) {
   c.exit_accuracies = {0.5, 0.75, 0.875};
   c.thresholds = {0.1f, std::nullopt, std::nextafter(1.0f, 0.0f)};
   c.seconds = 1.25;
+  c.train_macs = (i64{1} << 53) + 1;
   return c;
 }
 
@@ -69,6 +70,7 @@ void expect_same(const CandidateRecord& a, const CandidateRecord& b) {
   EXPECT_EQ(a.exit_accuracies, b.exit_accuracies);
   EXPECT_EQ(a.thresholds, b.thresholds);
   EXPECT_TRUE(same_bits(a.seconds, b.seconds));
+  EXPECT_EQ(a.train_macs, b.train_macs);
 }
 
 TEST(TextList, ReadsBackTheSameBits) {
@@ -151,6 +153,29 @@ TEST(Store, GivesBackWhatWasPutIn) {
   EXPECT_EQ(slurp(path).substr(18, 2), "\1\1");
   check(Store::open(path, Store::Access::read));
   check(Store::open(path, Store::Access::write));
+}
+
+TEST(Store, TrainingCostByPhase) {
+  TempDir dir;
+  const std::string path = dir / "archive.sqlite";
+  {
+    Store store = Store::create(path);
+    EXPECT_EQ(store.training_cost().total(), 0);
+    store.set_training_macs(kPhaseSupernet, 7);
+    store.set_training_macs(kPhaseSupernet, 1000);  // trained again after an interruption
+    store.set_training_macs(phase_of_final(3), 20);
+    store.set_training_macs(phase_of_final(14), 30);
+    for (i64 id : {0, 1}) {
+      CandidateRecord c = scored(id);
+      c.train_macs = 100 + id;
+      store.add(c);
+    }
+  }
+  const TrainingCost cost = Store::open(path, Store::Access::read).training_cost();
+  EXPECT_EQ(cost.supernet, 1000);
+  EXPECT_EQ(cost.candidates, 201);
+  EXPECT_EQ(cost.finals, 50);
+  EXPECT_EQ(cost.total(), 1251);
 }
 
 TEST(Store, NothingIsAddedTwice) {

@@ -1,0 +1,137 @@
+// How a search's networks are trained: where they start, what that costs, what they may use.
+#include <atomic>
+
+#include "data/catalog.h"
+#include "nas/search/candidate_evaluator.h"
+#include "tests/nas/search_run.h"
+
+namespace offramp::nas {
+namespace {
+
+class SearchTraining : public SearchRun {
+ protected:
+  // Four candidates from fresh weights, trained a little.
+  SearchRequest scratch(const std::string& name) const {
+    SearchRequest r = request(name);
+    r.config.candidate.init = "scratch";
+    r.config.candidate.epochs = 1;
+    r.config.search.evals = 4;
+    r.config.final.epochs = 1;
+    return r;
+  }
+};
+
+TEST_F(SearchTraining, FromScratchThereIsNoSupernet) {
+  const SearchRequest one = scratch("one"), parts = scratch("parts");
+  EXPECT_EQ(whole(one).failed, 0);
+  EXPECT_FALSE(fs::exists(one.out + "/supernet.safetensors"));
+  for (const CandidateRecord& c : archive(one.out).candidates()) EXPECT_EQ(c.weights, "scratch, trained");
+
+  // Interrupted among the candidates and in a final training it ends the same.
+  create_run(parts, false);
+  std::atomic<bool> stop{false};
+  Watch watch;
+  watch.stop = &stop;
+  std::string phase = "search";
+  watch.on_progress = [&](const Progress& p) { stop = stop || (p.phase == phase && p.done >= 2); };
+  EXPECT_EQ(thrown_by([&] { go(parts, 1, watch); }).kind, Error::Kind::interrupted);
+  phase = "final 1/2", stop = false;
+  EXPECT_EQ(thrown_by([&] { go(parts, 2, watch); }).kind, Error::Kind::interrupted);
+  go(parts);
+  expect_same(one.out, parts.out);
+}
+
+TEST_F(SearchTraining, FinalsMayStartElsewhereThanCandidates) {
+  SearchRequest r = request("inherit");
+  r.config.search.evals = 4;
+  r.config.final.init = "scratch";
+  r.config.final.epochs = 0;
+  r.config.final.count = 1;
+  r.config.supernet.epochs = 1;
+  whole(r);
+  EXPECT_TRUE(fs::exists(r.out + "/supernet.safetensors"));
+  EXPECT_EQ(archive(r.out).candidates()[0].weights, "supernet");
+
+  SearchRequest other = scratch("scratch");
+  other.config.final.init = "inherit";
+  other.config.supernet.epochs = 0;
+  whole(other);
+  EXPECT_TRUE(fs::exists(other.out + "/supernet.safetensors"));
+}
+
+TEST_F(SearchTraining, FreshWeightsBelongToSeedAndGenotype) {
+  const SearchRequest r = scratch("run");
+  const Space space = Space::load("small");
+  Rng draws(1);
+  const Genotype a = space.max_genotype(), b = space.canonical(space.sample(draws));
+  const data::Splits splits =
+      data::load("mnist", {.dirs = r.data_dirs, .train_samples = 64, .tune_samples = 80});
+  const data::Normalisation normalisation = data::channel_statistics(splits.train);
+  Exec exec(default_target(), 1);
+  const auto record_of = [&](const Genotype& g, u64 seed) {
+    SearchConfig config = r.config;
+    config.seed = seed;
+    const CandidateEvaluator evaluator(exec, space, nullptr, splits, normalisation, config);
+    return evaluator.evaluate({.id = 0, .genotype = g}, {});
+  };
+  const CandidateRecord first = record_of(a, 1);
+  ASSERT_EQ(first.state, CandidateRecord::State::scored) << first.reason;
+  record_of(b, 1);  // what was evaluated before does not matter
+  EXPECT_EQ(record_of(a, 1).thresholds, first.thresholds);
+  EXPECT_EQ(record_of(a, 1).exit_accuracies, first.exit_accuracies);
+  EXPECT_NE(record_of(a, 2).thresholds, first.thresholds);
+}
+
+// 192 images in batches of 64: three steps an epoch.
+TEST_F(SearchTraining, CostIsForwardMacsTimesImages) {
+  SearchRequest r = request("run");
+  r.config.candidate.epochs = 2;
+  r.config.search.evals = 4;
+  r.config.final.epochs = 3;
+  r.config.final.count = 1;
+  const SearchResult result = whole(r);
+  i64 sum = 0;
+  for (const CandidateRecord& c : archive(r.out).candidates()) {
+    EXPECT_EQ(c.train_macs, c.full_macs * 192 * 2) << c.id;
+    sum += c.train_macs;
+  }
+  const TrainingCost cost = archive(r.out).training_cost();
+  EXPECT_EQ(cost.candidates, sum);
+  const FinalNetwork& one = result.front.at(0);
+  EXPECT_EQ(cost.finals, one.full_macs * 192 * 3);
+  EXPECT_EQ(result.training.total(), cost.total());
+
+  // Largest, smallest and one random network a step; the random one lies between them.
+  const Space space = Space::load("small");
+  const Task task{.classes = 10, .channels = 1, .height = 28, .width = 28};
+  const i64 most = forward_macs(space.decode(space.max_genotype(), task)),
+            least = forward_macs(space.decode(space.min_genotype(), task)), images = 192 * 2;
+  EXPECT_GT(cost.supernet, images * (most + 2 * least));
+  EXPECT_LT(cost.supernet, images * (2 * most + least));
+}
+
+TEST_F(SearchTraining, AFailedCandidateHasCostToo) {
+  SearchRequest r = scratch("run");
+  r.config.candidate.lr = 100;  // diverges after a step or a few
+  r.config.candidate.epochs = 50;
+  r.config.train.clip = 0;
+  create_run(r, false);
+  EXPECT_EQ(thrown_by([&] { go(r); }).kind, Error::Kind::infeasible);
+  for (const CandidateRecord& c : archive(r.out).candidates()) {
+    EXPECT_EQ(c.state, CandidateRecord::State::failed);
+    EXPECT_GT(c.train_macs, 0);
+    EXPECT_EQ(c.train_macs % 64, 0);
+  }
+}
+
+TEST_F(SearchTraining, UntrainedCandidatesAreRefused) {
+  SearchRequest r = scratch("run");
+  r.config.candidate.epochs = 0;
+  const Thrown t = thrown_by([&] { create_run(r, false); });
+  EXPECT_EQ(t.kind, Error::Kind::usage);
+  EXPECT_NE(t.message.find("candidate.epochs"), std::string::npos) << t.message;
+  EXPECT_FALSE(fs::exists(r.out));
+}
+
+}  // namespace
+}  // namespace offramp::nas
