@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 #include "kernels/error.h"
 #include "nas/search/evolution.h"
@@ -40,9 +41,15 @@ std::vector<double> near_target(const std::vector<double>& objectives, double ta
 std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const Task& task,
                                            const SearchConfig& config, GeneSpace genes, u64 seed) {
   Prediction prediction;
+  // The inner search comes back to many of its networks; recording one takes about a millisecond.
   if (learns_shares(space, config))
     prediction.scored = early_exit_objectives(
-        [&space, task](const Genotype& genotype) { return leave_macs(space, genotype, task); });
+        [&space, task,
+         known = std::make_shared<std::map<Genotype, std::vector<double>>>()](const Genotype& genotype) {
+          const auto [at, fresh] = known->try_emplace(genotype);
+          if (fresh) at->second = leave_macs(space, genotype, task);
+          return at->second;
+        });
   if (config.search.inner == "deviation") {
     if (config.target_macs <= 0)
       throw usage_error("search.inner = \"deviation\" needs target_macs (--target-macs)");
