@@ -201,7 +201,9 @@ int run(cli::Console& console, const cli::Words& words) {
       const Score one = done.once("scratch" + again, text, [&] {
         nn::FreshParameters fresh{Rng(stream_seed(o.config.seed, "scratch" + again + " " + text))};
         nn::EarlyExitNetwork network(space.decode(genotypes[i], task), fresh);
-        train_network(exec, network, training, o.config, o.epochs, o.config.train.lr,
+        Regime regime = train_regime(o.config);
+        regime.epochs = o.epochs;
+        train_network(exec, network, training, o.config, regime,
                       stream_seed(o.config.seed, "training" + again + " " + text),
                       "scratch " + std::to_string(i + 1), watch);
         recalibrate(exec, network, training, o.config.candidate.recalibrate, o.config.train.batch);

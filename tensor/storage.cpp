@@ -9,6 +9,7 @@
 #include "kernels/cuda/built.h"
 #include "kernels/cuda/gpu.h"
 #include "kernels/error.h"
+#include "tensor/storage_limit.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -88,7 +89,11 @@ std::shared_ptr<Storage> Storage::allocate(i64 bytes, Device device) {
   std::shared_ptr<Storage> storage(new Storage(bytes, device));
   if (device == Device::meta) {
     storage->data_ = allocate_meta(room);
-  } else if (device == Device::cpu) {
+    return storage;
+  }
+  detail::reserve_storage(room);
+  storage->counted_ = room;
+  if (device == Device::cpu) {
     storage->data_ = allocate_cpu(room);
   } else if constexpr (cuda::kBuilt) {
     storage->pool_ = cuda::Gpu::instance().pool();
@@ -100,6 +105,7 @@ std::shared_ptr<Storage> Storage::allocate(i64 bytes, Device device) {
 }
 
 Storage::~Storage() {
+  detail::release_storage(counted_);
   if (!data_) return;
   if (device_ == Device::cpu) cache().give(data_, BlockCache::rounded(bytes_));
   if constexpr (cuda::kBuilt)

@@ -17,7 +17,8 @@ class Storage {
  public:
   // cpu: memory, reused from a process-wide cache of freed blocks (a training step repeats its sizes),
   // contents undefined. meta: a unique address range that must never be dereferenced. cuda: memory of the
-  // card, which the host must not dereference. Throws Error when memory is short or there is no card.
+  // card, which the host must not dereference. Throws Error when memory is short or there is no card,
+  // StorageExceeded when a StorageLimit forbids it.
   static std::shared_ptr<Storage> allocate(i64 bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
@@ -31,6 +32,7 @@ class Storage {
   Storage(i64 bytes, Device device) : bytes_(bytes), device_(device) {}
   std::byte* data_ = nullptr;
   i64 bytes_;
+  i64 counted_ = 0;  // in storage_in_use()
   Device device_;
   std::shared_ptr<cuda::MemoryPool> pool_;  // of cuda
 };

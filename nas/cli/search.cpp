@@ -145,9 +145,9 @@ void go(Console& console, nas::SearchRequest request, const Where& where, double
 
 void run_search(Console& console, const Words& words) {
   nas::SearchRequest request;
-  std::string data, space, recipe, objective, config_file, dir, rss;
+  std::string data, space, recipe, objective, config_file, dir;
   Where where;
-  std::optional<i64> target, evals, max_macs, max_params, max_memory;
+  std::optional<i64> target, evals, rss, max_macs, max_params, max_memory;
   std::string max_latency;
   std::vector<std::string> sets;
   u64 seed = request.config.seed;
@@ -175,13 +175,14 @@ void run_search(Console& console, const Words& words) {
       .seed(seed)
       .option("--max-seconds S", max_seconds, "stop cleanly after S seconds; resume goes on")
       .option("--candidate-seconds S", candidate_seconds, "a candidate that takes longer has failed")
-      .option("--candidate-rss B", rss, "not in this build")
+      .option("--candidate-rss SIZE", rss,
+              "a candidate whose tensors take more bytes has failed, e.g. 2G; counted at allocation, "
+              "it is not the resident set")
       .threads(where.threads)
       .device(where.device, where.precision, "bf16")
       .data_dir(dir)
       .required("--out");
   if (!args.parse(words)) return;
-  if (args.given("--candidate-rss")) throw usage_error("--candidate-rss is not in this build");
 
   require_seconds("--max-seconds", max_seconds);
   require_seconds("--candidate-seconds", candidate_seconds);
@@ -201,6 +202,7 @@ void run_search(Console& console, const Words& words) {
     if (max_memory) config.limits.memory = *max_memory;
     if (args.given("--seed")) config.seed = seed;
     if (candidate_seconds > 0) config.candidate.seconds = candidate_seconds;
+    if (rss) config.candidate.rss = *rss;
     return config;
   };
   // The recipe may be named in any of the places that it is the ground of.

@@ -71,7 +71,7 @@ void run_train(Console& console, const Words& words) {
   nn::EarlyExitNetwork network(space.decode(genotype, nas::task_of(train)), source);
   const nas::TrainingData training{train, normalisation};
   if (config.train.epochs > 0)
-    nas::train_network(exec, network, training, config, config.train.epochs, config.train.lr,
+    nas::train_network(exec, network, training, config, nas::train_regime(config),
                        nas::stream_seed(config.seed, "training"), "train", watch);
   nas::recalibrate(exec, network, training, config.final.recalibrate, config.train.batch);
   const nas::ScoredNetwork scored =

@@ -9,6 +9,7 @@
 #include "nas/seeds.h"
 #include "nas/thresholds/calibration.h"
 #include "nn/record.h"
+#include "tensor/storage_limit.h"
 
 namespace offramp::nas {
 namespace {
@@ -100,13 +101,12 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
   const bool candidate = purpose == Purpose::candidate;
   nn::EarlyExitNetwork network =
       starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
-  const i64 epochs = candidate ? config_.candidate.epochs : config_.final.epochs;
-  const double lr = candidate ? config_.candidate.lr : config_.final.lr;
+  const Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
   const i64 images = candidate ? config_.candidate.recalibrate : config_.final.recalibrate;
   const TrainingData training{splits_.train, normalisation_};
-  if (epochs > 0) {
+  if (regime.epochs > 0) {
     const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
-    train_network(exec_, network, training, config_, epochs, lr, seed, phase, watch, checkpoint, macs);
+    train_network(exec_, network, training, config_, regime, seed, phase, watch, checkpoint, macs);
   }
   recalibrate(exec_, network, training, images, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
@@ -128,6 +128,7 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
   if (const double limit = config_.candidate.seconds; limit > 0)
     limited.deadline = watch.deadline > 0 ? std::min(watch.deadline, start + limit) : start + limit;
   try {
+    const StorageLimit memory(config_.candidate.rss);
     const ScoredNetwork scored =
         score(proposal.genotype, Purpose::candidate, "candidate", limited, "", &record.train_macs);
     record.accuracy_tune = scored.accuracy();
@@ -151,7 +152,12 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
     const auto* error = dynamic_cast<const Error*>(&e);
     const bool over_time = error && error->kind() == Error::Kind::interrupted;
     record.state = CandidateRecord::State::failed;
-    record.reason = over_time ? "took longer than candidate.seconds" : e.what();
+    if (over_time)
+      record.reason = "took longer than candidate.seconds";
+    else if (dynamic_cast<const StorageExceeded*>(&e))
+      record.reason = std::string("took more memory than candidate.rss: ") + e.what();
+    else
+      record.reason = e.what();
   }
   record.seconds = now_seconds() - start;
   return record;

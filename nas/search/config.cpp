@@ -92,10 +92,18 @@ class Keys {
         "candidate.epochs", [](auto& c) -> auto& { return c.candidate.epochs; }, 0);
     number(
         "candidate.lr", [](auto& c) -> auto& { return c.candidate.lr; }, 0, 100);
+    number_or_train(
+        "candidate.warmup", [](auto& c) -> auto& { return c.candidate.warmup; }, 0, 1);
+    number_or_train(
+        "candidate.weight_decay", [](auto& c) -> auto& { return c.candidate.weight_decay; }, 0, 1);
+    number_or_train(
+        "candidate.clip", [](auto& c) -> auto& { return c.candidate.clip; }, 0, 1e9);
     count(
         "candidate.recalibrate", [](auto& c) -> auto& { return c.candidate.recalibrate; }, 1);
     number(
         "candidate.seconds", [](auto& c) -> auto& { return c.candidate.seconds; }, 0, 1e9);
+    count(
+        "candidate.rss", [](auto& c) -> auto& { return c.candidate.rss; }, 0);
     text("final.init", [](auto& c) -> auto& { return c.final.init; }, {"candidate", "inherit", "scratch"});
     count(
         "final.epochs", [](auto& c) -> auto& { return c.final.epochs; }, 0);
@@ -180,12 +188,22 @@ class Keys {
   void number(const std::string& name, Where where, double low, double high) {
     all.push_back({name, [where](const SearchConfig& c) { return spell(where(c)); },
                    [name, where, low, high](SearchConfig& c, const std::string& v) {
-                     const double value = parse_number(v, name);
-                     if (value < low || value > high)
-                       throw usage_error(name + ": wanted " + spell(low) + " to " + spell(high) + ", got '" +
-                                         v + "'");
-                     where(c) = value;
+                     where(c) = number_between(name, v, low, high);
                    }});
+  }
+  template <class Where>
+  void number_or_train(const std::string& name, Where where, double low, double high) {
+    all.push_back(
+        {name, [where](const SearchConfig& c) { return where(c) ? spell(*where(c)) : quoted("train"); },
+         [name, where, low, high](SearchConfig& c, const std::string& v) {
+           where(c) = v == "train" ? std::nullopt : std::optional(number_between(name, v, low, high));
+         }});
+  }
+  static double number_between(const std::string& name, const std::string& v, double low, double high) {
+    const double value = parse_number(v, name);
+    if (value < low || value > high)
+      throw usage_error(name + ": wanted " + spell(low) + " to " + spell(high) + ", got '" + v + "'");
+    return value;
   }
   static std::string quoted(const std::string& value) {
     std::string out = "\"";

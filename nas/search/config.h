@@ -42,8 +42,10 @@ struct SearchConfig {
     std::string init = "inherit";
     i64 epochs = 0;  // of training from there
     double lr = 0.02;
-    i64 recalibrate = 512;  // training images behind its normalisation statistics
-    double seconds = 0;     // time limit, 0: none
+    std::optional<double> warmup, weight_decay, clip;  // none ("train" in a file): as train.* has it
+    i64 recalibrate = 512;                             // training images behind its normalisation statistics
+    double seconds = 0;                                // time limit, 0: none
+    i64 rss = 0;                                       // bytes of tensors that it may take, 0: no limit
   } candidate;
   struct Final {
     std::string init =

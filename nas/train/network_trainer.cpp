@@ -32,17 +32,22 @@ std::unique_ptr<data::BatchSource> source_of(Exec& exec, const TrainingData& dat
   return std::make_unique<data::DeviceLoader>(exec, data.train, data.normalisation, options, dtype);
 }
 
-TrainOptions train_options(const SearchConfig& config, i64 epochs, double lr, u64 seed) {
-  const auto& t = config.train;
-  return {.epochs = epochs,
-          .batch = t.batch,
-          .lr = lr,
-          .momentum = t.momentum,
-          .weight_decay = t.weight_decay,
-          .warmup = t.warmup,
-          .clip = t.clip,
-          .ema = t.ema,
+TrainOptions train_options(const SearchConfig& config, const Regime& regime, u64 seed) {
+  return {.epochs = regime.epochs,
+          .batch = config.train.batch,
+          .lr = regime.lr,
+          .momentum = config.train.momentum,
+          .weight_decay = regime.weight_decay,
+          .warmup = regime.warmup,
+          .clip = regime.clip,
+          .ema = config.train.ema,
           .seed = seed};
+}
+
+// config.train's with other epochs and another learning rate.
+Regime regime_of(const SearchConfig& config, i64 epochs, double lr) {
+  const auto& t = config.train;
+  return {.epochs = epochs, .lr = lr, .warmup = t.warmup, .weight_decay = t.weight_decay, .clip = t.clip};
 }
 
 // The random part of a step's sandwich: of the step alone, so that a resumed training draws the same.
@@ -68,6 +73,21 @@ i64 sandwich_macs(const Supernet& supernet, const SearchConfig& config, i64 step
 
 }  // namespace
 
+Regime train_regime(const SearchConfig& config) {
+  return regime_of(config, config.train.epochs, config.train.lr);
+}
+Regime final_regime(const SearchConfig& config) {
+  return regime_of(config, config.final.epochs, config.final.lr);
+}
+Regime candidate_regime(const SearchConfig& config) {
+  const auto& c = config.candidate;
+  Regime regime = regime_of(config, c.epochs, c.lr);
+  regime.warmup = c.warmup.value_or(regime.warmup);
+  regime.weight_decay = c.weight_decay.value_or(regime.weight_decay);
+  regime.clip = c.clip.value_or(regime.clip);
+  return regime;
+}
+
 i64 forward_macs(const nn::Architecture& architecture) {
   nn::MetaParameters none;
   nn::EarlyExitNetwork network(architecture, none);
@@ -82,13 +102,13 @@ Task task_of(const data::Dataset& set) {
 }
 
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
-                          const SearchConfig& config, i64 epochs, double lr, u64 seed,
+                          const SearchConfig& config, const Regime& regime, u64 seed,
                           const std::string& phase, const Watch& watch, const std::string& checkpoint,
                           i64* macs) {
   const auto loader = source_of(exec, data, training_options(data, config, network.architecture(), seed));
   const nn::ExitLossOptions loss_options{.label_smoothing = config.train.label_smoothing,
                                          .distillation = config.train.distill};
-  TrainOptions options = train_options(config, epochs, lr, seed);
+  TrainOptions options = train_options(config, regime, seed);
   options.same_steps = true;
   Trainer trainer(exec, network.named_parameters(), options, phase);
   trainer.keep_checkpoint(checkpoint);
@@ -118,7 +138,8 @@ TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingD
   // Every subnet of a batch sees the same images, resized from the data's own size to what it takes.
   const auto loader = source_of(exec, data, training_options(data, config, {}, seed));
   Trainer trainer(exec, supernet.parameters(),
-                  train_options(config, config.supernet.epochs, config.supernet.lr, seed), "supernet");
+                  train_options(config, regime_of(config, config.supernet.epochs, config.supernet.lr), seed),
+                  "supernet");
   trainer.keep_checkpoint(checkpoint);
   const TrainReport report = trainer.run(
       *loader,

@@ -22,10 +22,19 @@ i64 forward_macs(const nn::Architecture& architecture);
 // that depends on no machine. Steps before an interruption count too, statistics re-estimated afterwards do
 // not.
 
+// What candidates, final networks and `train` choose for themselves in training one network.
+struct Regime {
+  i64 epochs = 0;
+  double lr = 0, warmup = 0, weight_decay = 0, clip = 0;
+};
+Regime train_regime(const SearchConfig& config);
+Regime candidate_regime(const SearchConfig& config);
+Regime final_regime(const SearchConfig& config);
+
 // A plain network on its own (or fine-tuned from weights it has): cross entropy at every exit, the final exit
-// teaching the earlier ones. `epochs` and `lr` as given, everything else from config.train.
+// teaching the earlier ones. Everything that `regime` leaves open comes from config.train.
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
-                          const SearchConfig& config, i64 epochs, double lr, u64 seed,
+                          const SearchConfig& config, const Regime& regime, u64 seed,
                           const std::string& phase, const Watch& watch, const std::string& checkpoint = "",
                           i64* macs = nullptr);
 

@@ -79,6 +79,7 @@ TEST(SearchVerb, WhatItRefuses) {
   expect_failure("search --data synthetic --set search.evals=0" + out, 2, "search.evals");
   expect_failure("search --data synthetic --max-seconds=-1" + out, 2, "--max-seconds");
   expect_failure("search --data synthetic --candidate-seconds=nan" + out, 2, "--candidate-seconds");
+  expect_failure("search --data synthetic --candidate-rss=much" + out, 2, "--candidate-rss");
   expect_failure("search --data synthetic --target-macs 1.23" + out, 2, "--target-macs");
   expect_failure("search --data synthetic --recipe aebnass" + out, 2, "did you mean 'aebnas'");
   expect_failure("search --data synthetic --set search.sampler=nsga4" + out, 2, "did you mean 'nsga");
@@ -139,6 +140,9 @@ TEST(SearchVerb, AnUnreachableTargetEndsWith4) {
   EXPECT_TRUE(fs::exists(run + "/front.csv"));
   EXPECT_FALSE(fs::exists(run + "/chosen.safetensors"));
   expect_failure("resume -q " + run, 4, "target");
+  // No candidate fits into so little memory.
+  expect_failure("search -q --force --candidate-rss 10k --out " + run + kSmall + "--set supernet.epochs=0", 4,
+                 "failed");
   expect_failure("search -q --max-seconds 0.001 --force --out " + run + kSmall, 130, "offramp resume " + run);
   EXPECT_FALSE(fs::exists(run + "/front.csv"));
 }

@@ -149,6 +149,12 @@ nas::SearchConfig toy_config() {
   return config;
 }
 
+nas::Regime regime_of(const nas::SearchConfig& config, i64 epochs, double lr) {
+  nas::Regime regime = nas::train_regime(config);
+  regime.epochs = epochs, regime.lr = lr;
+  return regime;
+}
+
 std::vector<float> trained(Exec& exec, const Toy& toy, const nas::SearchConfig& config, i64 epochs,
                            double* loss) {
   nn::FreshParameters fresh{Rng(3)};
@@ -156,7 +162,8 @@ std::vector<float> trained(Exec& exec, const Toy& toy, const nas::SearchConfig& 
   nn::EarlyExitNetwork network(toy.architecture(), source);
   const data::Normalisation normalisation = data::channel_statistics(toy.set);
   const nas::TrainingData data{toy.set, normalisation};
-  const nas::TrainReport report = nas::train_network(exec, network, data, config, epochs, 0.02, 1, "toy", {});
+  const nas::TrainReport report =
+      nas::train_network(exec, network, data, config, regime_of(config, epochs, 0.02), 1, "toy", {});
   nas::recalibrate(exec, network, data, 12, kBatch);
   if (loss) *loss = report.last_loss;
   std::vector<float> all;
@@ -221,7 +228,8 @@ TEST(CudaTraining, DivergenceIsAnError) {
   nn::ParametersOn source(Device::cuda, fresh);
   nn::EarlyExitNetwork network(toy.architecture(), source);
   const data::Normalisation normalisation = data::channel_statistics(toy.set);
-  EXPECT_THROW(nas::train_network(card, network, {toy.set, normalisation}, config, 2, 1e30, 1, "toy", {}),
+  EXPECT_THROW(nas::train_network(card, network, {toy.set, normalisation}, config, regime_of(config, 2, 1e30),
+                                  1, "toy", {}),
                Error);
 }
 
@@ -248,7 +256,8 @@ TEST(CudaLoader, BatchesAreTheHosts) {
         ASSERT_TRUE(device.next(got));
         const Tensor images = got.images.to(Device::cpu), labels = got.labels.to(Device::cpu);
         ASSERT_EQ(images.shape(), want.images.shape());
-        const std::span<const float> a = images.values<float>(), b = std::as_const(want.images).values<float>();
+        const std::span<const float> a = images.values<float>(),
+                                     b = std::as_const(want.images).values<float>();
         const double bound = variant == 0 || variant == 1 ? 0 : 1e-5;
         EXPECT_TRUE((all_close<float, float>(a, b, [&](i64) { return bound; }))) << "variant " << variant;
         EXPECT_TRUE(std::equal(labels.values<i64>().begin(), labels.values<i64>().end(),

@@ -3,6 +3,7 @@
 
 #include "data/catalog.h"
 #include "nas/search/candidate_evaluator.h"
+#include "tensor/storage_limit.h"
 #include "tests/nas/search_run.h"
 
 namespace offramp::nas {
@@ -122,6 +123,78 @@ TEST_F(SearchTraining, AFailedCandidateHasCostToo) {
     EXPECT_GT(c.train_macs, 0);
     EXPECT_EQ(c.train_macs % 64, 0);
   }
+}
+
+// The largest network takes more than the smallest; with a limit between them one fails and the other does
+// not.
+TEST_F(SearchTraining, ACandidateOverItsMemoryFailsAndTheSearchGoesOn) {
+  SearchRequest r = scratch("run");
+  r.config.search.evals = 6;
+  r.config.candidate.rss = 12'000'000;
+  r.config.final.count = 1;
+  const i64 before = storage_in_use();
+  const SearchResult result = whole(r, 2);
+  EXPECT_EQ(storage_in_use(), before) << "a failed candidate leaves no tensors behind";
+  EXPECT_EQ(result.evaluated, 6);
+  EXPECT_GT(result.failed, 0);
+  EXPECT_LT(result.failed, 6);
+  const Space space = Space::load("small");
+  for (const CandidateRecord& c : archive(r.out).candidates()) {
+    if (c.genotype == space.max_genotype()) {
+      EXPECT_EQ(c.state, CandidateRecord::State::failed);
+    }
+    if (c.genotype == space.min_genotype()) {
+      EXPECT_EQ(c.state, CandidateRecord::State::scored) << c.reason;
+    }
+    if (c.state == CandidateRecord::State::failed) {
+      EXPECT_NE(c.reason.find("candidate.rss"), std::string::npos) << c.reason;
+    }
+  }
+}
+
+TEST(CandidateRegime, IsTrainsUnlessSaidOtherwise) {
+  SearchConfig config;
+  config.train.warmup = 0.3, config.train.weight_decay = 0.01, config.train.clip = 7;
+  config.candidate.epochs = 3;
+  const Regime plain = candidate_regime(config);
+  EXPECT_EQ(plain.epochs, 3);
+  EXPECT_EQ(plain.lr, config.candidate.lr);
+  EXPECT_EQ(plain.warmup, 0.3);
+  EXPECT_EQ(plain.weight_decay, 0.01);
+  EXPECT_EQ(plain.clip, 7);
+  for (const char* s : {"candidate.warmup=0", "candidate.weight_decay=4e-5", "candidate.clip=1"})
+    set_assignment(config, s);
+  SearchConfig back;
+  read_config_text(back, to_toml(config), "run.toml");
+  const Regime own = candidate_regime(back);
+  EXPECT_EQ(own.warmup, 0);
+  EXPECT_EQ(own.weight_decay, 4e-5);
+  EXPECT_EQ(own.clip, 1);
+  EXPECT_EQ(final_regime(back).clip, 7) << "they are the candidates' alone";
+  set_assignment(back, "candidate.clip=train");
+  EXPECT_EQ(candidate_regime(back).clip, 7);
+  EXPECT_EQ(thrown_by([&] { set_assignment(back, "candidate.clip=none"); }).kind, Error::Kind::usage);
+  EXPECT_EQ(thrown_by([&] { set_assignment(back, "candidate.warmup=2"); }).kind, Error::Kind::usage);
+}
+
+TEST_F(SearchTraining, CandidatesOptimiserIsTheirOwn) {
+  const SearchRequest r = scratch("run");
+  const data::Splits splits =
+      data::load("mnist", {.dirs = r.data_dirs, .train_samples = 128, .tune_samples = 80});
+  const data::Normalisation normalisation = data::channel_statistics(splits.train);
+  const Space space = Space::load("small");
+  Exec exec(default_target(), 1);
+  const auto answers = [&](const char* setting) {
+    SearchConfig config = r.config;
+    set_assignment(config, setting);
+    const CandidateEvaluator evaluator(exec, space, nullptr, splits, normalisation, config);
+    return evaluator.evaluate({.id = 0, .genotype = space.min_genotype()}, {}).thresholds;
+  };
+  const Thresholds plain = answers("candidate.clip=train");
+  EXPECT_EQ(answers("candidate.clip=5"), plain);
+  EXPECT_NE(answers("candidate.clip=0.01"), plain);
+  EXPECT_NE(answers("candidate.warmup=1"), plain);
+  EXPECT_NE(answers("candidate.weight_decay=0.9"), plain);
 }
 
 TEST_F(SearchTraining, UntrainedCandidatesAreRefused) {
