@@ -15,6 +15,7 @@
 #include "nas/cli/verb.h"
 #include "nas/report/report.h"
 #include "nas/search/engine.h"
+#include "nas/search/recipes.h"
 #include "nn/plan/model.h"
 #include "tensor/file.h"
 
@@ -144,27 +145,26 @@ void go(Console& console, nas::SearchRequest request, const Where& where, double
 
 void run_search(Console& console, const Words& words) {
   nas::SearchRequest request;
-  nas::SearchConfig& config = request.config;
   std::string data, space, recipe, objective, config_file, dir;
   Where where;
   std::optional<i64> target, evals, rss, max_macs, max_params, max_memory;
   std::string max_latency;
   std::vector<std::string> sets;
-  u64 seed = config.seed;
+  u64 seed = request.config.seed;
   double max_seconds = 0, candidate_seconds = 0;
   bool force = false;
   Args args(console, "search", "search an early-exit network, train and test the chosen ones",
             {"offramp search --data fashion-mnist --space small --target-macs 1M --out run1",
              "offramp search --data synthetic --space small --evals 40 --set supernet.epochs=1 --out run2"});
-  args.option("--data D", data, "data set (offramp data list), default " + config.data)
-      .option("--space S", space, "search space: a name or a .toml file, default " + config.space)
+  args.option("--data D", data, "data set (offramp data list), default " + request.config.data)
+      .option("--space S", space, "search space: a name or a .toml file; default: the recipe's")
       .option("--target-macs X", target, "average MACs per image that the chosen network may cost, e.g. 1M")
       .option("--evals N", evals, "candidates evaluated in all")
       .option("--out DIR", request.out, "run directory")
       .flag("--force", force, "replace an earlier run in DIR")
       .option("--config FILE", config_file, "TOML configuration (run.toml of another run, say)")
       .repeated("--set K=V", sets, "one configuration key, e.g. final.epochs=8")
-      .option("--recipe R", recipe, "offramp")
+      .option("--recipe R", recipe, "what a run starts from: offramp (default), aebnas, edanas")
       .option("--objective O", objective, "beside error: macs (default) or latency, the expected one")
       .option("--latency-table FILE", request.latency_table,
               "of offramp measure; else what is needed is measured here")
@@ -187,21 +187,26 @@ void run_search(Console& console, const Words& words) {
   require_seconds("--max-seconds", max_seconds);
   require_seconds("--candidate-seconds", candidate_seconds);
 
-  if (!config_file.empty()) nas::read_config(config, config_file);
-  for (const std::string& s : sets) nas::set_assignment(config, s);
-  if (args.given("--data")) nas::set_key(config, "data", data);
-  if (args.given("--space")) nas::set_key(config, "space", space);
-  if (args.given("--recipe")) nas::set_key(config, "recipe", recipe);
-  if (args.given("--objective")) nas::set_key(config, "objective", objective);
-  if (target) config.target_macs = *target;
-  if (evals) nas::set_key(config, "search.evals", std::to_string(*evals));
-  if (!max_latency.empty()) nas::set_key(config, "limits.latency_us", max_latency);
-  if (max_macs) config.limits.macs = *max_macs;
-  if (max_params) config.limits.params = *max_params;
-  if (max_memory) config.limits.memory = *max_memory;
-  if (args.given("--seed")) config.seed = seed;
-  if (candidate_seconds > 0) config.candidate.seconds = candidate_seconds;
-  if (rss) config.candidate.rss = *rss;
+  const auto settings_over = [&](nas::SearchConfig config) {
+    if (!config_file.empty()) nas::read_config(config, config_file);
+    for (const std::string& s : sets) nas::set_assignment(config, s);
+    if (args.given("--data")) nas::set_key(config, "data", data);
+    if (args.given("--space")) nas::set_key(config, "space", space);
+    if (args.given("--recipe")) nas::set_key(config, "recipe", recipe);
+    if (args.given("--objective")) nas::set_key(config, "objective", objective);
+    if (target) config.target_macs = *target;
+    if (evals) nas::set_key(config, "search.evals", std::to_string(*evals));
+    if (!max_latency.empty()) nas::set_key(config, "limits.latency_us", max_latency);
+    if (max_macs) config.limits.macs = *max_macs;
+    if (max_params) config.limits.params = *max_params;
+    if (max_memory) config.limits.memory = *max_memory;
+    if (args.given("--seed")) config.seed = seed;
+    if (candidate_seconds > 0) config.candidate.seconds = candidate_seconds;
+    if (rss) config.candidate.rss = *rss;
+    return config;
+  };
+  // The recipe may be named in any of the places that it is the ground of.
+  request.config = settings_over(nas::config_of_recipe(settings_over({}).recipe));
   request.data_dirs = data_dirs(dir);
   // Refuses a target or a card that cannot run here before a folder is made.
   const Exec probe = make_exec(where.device, where.precision, 1);

@@ -51,15 +51,15 @@ void run_tune(Console& console, const Words& words) {
   const nas::ScoredNetwork scored = nas::score_plan(exec, model.plan, set, normalisation_of(model),
                                                     {.rule = model.rule,
                                                      .calibrate = calibrate,
-                                                     .options = {.target_macs = target,
+                                                     .options = {.target = target,
                                                                  .tolerance = tolerance >= 0 ? tolerance
                                                                               : target       ? 0
                                                                                              : 0.0025}},
                                                     console.watch());
-  if (target && !mean_at_most(scored.point.total_macs, scored.table.samples, *target))
+  if (target && !mean_at_most(scored.point.total_cost, scored.table.samples, *target))
     throw Error("no thresholds cost at most " + std::to_string(*target) +
                     " MACs on average; the cheapest cost " +
-                    std::to_string(mean_up(scored.point.total_macs, scored.table.samples)),
+                    std::to_string(mean_up(scored.point.total_cost, scored.table.samples)),
                 Error::Kind::infeasible);
   model.rule = scored.rule;
   model.thresholds = scored.point.thresholds;
@@ -91,7 +91,7 @@ void run_tune(Console& console, const Words& words) {
       for (const nas::CurvePoint& p : swept)
         points.push_back({{"thresholds", to_json(p.thresholds)},
                           {"accuracy", double(p.correct) / n},
-                          {"avg_macs", double(p.total_macs) / n}});
+                          {"avg_macs", double(p.total_cost) / n}});
       json["sweep"] = points;
     }
     return console.print_json(json);
@@ -102,7 +102,7 @@ void run_tune(Console& console, const Words& words) {
       rows.push_back({format_count(i64(double(p.total_macs) / n)), format_percent(p.accuracy),
                       to_json(p.thresholds).dump()});
   for (const nas::CurvePoint& p : swept)
-    rows.push_back({format_count(i64(double(p.total_macs) / n)), format_percent(double(p.correct) / n),
+    rows.push_back({format_count(i64(double(p.total_cost) / n)), format_percent(double(p.correct) / n),
                     to_json(p.thresholds).dump() + " share"});
   rows.push_back({format_count(i64(scored.average_macs())), format_percent(scored.accuracy()),
                   to_json(model.thresholds).dump() + " <- chosen"});

@@ -27,7 +27,7 @@ Tuning tuning_of(const SearchConfig& config) {
                          .cascade = config.tune.cascade},
                 .calibrate = config.tune.calibrate,
                 .options = {.tolerance = config.search.tolerance}};
-  if (config.target_macs > 0) tuning.options.target_macs = config.target_macs;
+  if (config.target_macs > 0) tuning.options.target = config.target_macs;
   return tuning;
 }
 
@@ -60,7 +60,7 @@ void store_curve(nn::Model& model, const ScoredNetwork& scored) {
   model.curve.clear();
   model.curve_samples = scored.table.samples;
   for (const CurvePoint& p : thinned(scored.curve, kCurvePoints))
-    model.curve.push_back({p.thresholds, double(p.correct) / double(scored.table.samples), p.total_macs});
+    model.curve.push_back({p.thresholds, double(p.correct) / double(scored.table.samples), p.total_cost});
 }
 
 nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, const std::string& space,

@@ -24,7 +24,7 @@ struct ScoredNetwork {
   PolicyResult result;
 
   double accuracy() const { return result.accuracy(); }
-  double average_macs() const { return result.average_macs(); }
+  double average_macs() const { return result.average_cost(); }
   i64 full_macs() const;  // of a sample that runs to the end past every exit of the plan
 };
 

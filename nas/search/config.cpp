@@ -8,6 +8,9 @@
 #include "kernels/error.h"
 #include "kernels/nearest.h"
 #include "nas/parse.h"
+#include "nas/search/recipes.h"
+#include "nas/search/samplers.h"
+#include "nas/surrogate/surrogate.h"
 #include "nas/toml.h"
 #include "tensor/file.h"
 
@@ -36,7 +39,8 @@ class Keys {
         "data", [](auto& c) -> auto& { return c.data; });
     text(
         "space", [](auto& c) -> auto& { return c.space; });
-    text("recipe", [](auto& c) -> auto& { return c.recipe; }, {"offramp"});
+    text(
+        "recipe", [](auto& c) -> auto& { return c.recipe; }, recipe_names());
     text("objective", [](auto& c) -> auto& { return c.objective; }, {"macs", "latency"});
     count(
         "target_macs", [](auto& c) -> auto& { return c.target_macs; }, 0);
@@ -66,6 +70,21 @@ class Keys {
         "search.evals", [](auto& c) -> auto& { return c.search.evals; }, 1);
     count(
         "search.population", [](auto& c) -> auto& { return c.search.population; }, 2);
+    text(
+        "search.sampler", [](auto& c) -> auto& { return c.search.sampler; }, sampler_names());
+    text(
+        "search.surrogate", [](auto& c) -> auto& { return c.search.surrogate; }, surrogate_kinds());
+    text("search.learn", [](auto& c) -> auto& { return c.search.learn; }, {"shares", "objectives"});
+    text("search.inner", [](auto& c) -> auto& { return c.search.inner; }, {"objectives", "deviation"});
+    text("search.subset", [](auto& c) -> auto& { return c.search.subset; }, {"hypervolume", "gaps"});
+    count(
+        "search.initial", [](auto& c) -> auto& { return c.search.initial; }, 2);
+    count(
+        "search.batch", [](auto& c) -> auto& { return c.search.batch; }, 1);
+    count(
+        "search.inner_population", [](auto& c) -> auto& { return c.search.inner_population; }, 2);
+    count(
+        "search.inner_generations", [](auto& c) -> auto& { return c.search.inner_generations; }, 1);
     number(
         "search.tolerance", [](auto& c) -> auto& { return c.search.tolerance; }, 0, 1);
     text("candidate.init", [](auto& c) -> auto& { return c.candidate.init; }, {"inherit", "scratch"});
@@ -143,7 +162,9 @@ class Keys {
                      if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), v) == allowed.end()) {
                        std::string list;
                        for (const auto& a : allowed) list += (list.empty() ? "" : ", ") + a;
-                       throw usage_error(name + ": this build knows " + list + ", got '" + v + "'");
+                       const std::string near = nearest(v, allowed);
+                       throw usage_error(name + ": this build knows " + list + ", got '" + v + "'" +
+                                         (near.empty() ? "" : ", did you mean '" + near + "'?"));
                      }
                      where(c) = v;
                    }});

@@ -28,6 +28,13 @@ struct SearchConfig {
   } supernet;
   struct Search {
     i64 evals = 60, population = 16;
+    std::string sampler = "nsga2";     // nsga2, nsga3, evolution, random, surrogate
+    std::string surrogate = "as";      // kind; "as": the one of rbf, gp, carts that orders best
+    std::string learn = "shares";      // what surrogates predict: error and exit shares, or the "objectives"
+    std::string inner = "objectives";  // what their search minimises; "deviation": from the target, as AEBNAS
+    std::string subset = "hypervolume";  // how a generation is picked from what it found; or "gaps"
+    i64 initial = 24, batch = 8;         // networks of the surrogate's initial design; of a later generation
+    i64 inner_population = 40, inner_generations = 20;
     double tolerance = 0.002;  // accuracy given up for fewer MACs
   } search;
   struct Candidate {

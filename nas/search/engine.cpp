@@ -14,9 +14,9 @@
 #include "nas/search/front.h"
 #include "nas/search/hypervolume.h"
 #include "nas/search/limits.h"
-#include "nas/search/nsga2.h"
 #include "nas/search/run_dir.h"
 #include "nas/search/run_latency.h"
+#include "nas/search/samplers.h"
 #include "nas/seeds.h"
 #include "nas/study/store.h"
 #include "tensor/file.h"
@@ -71,7 +71,7 @@ class Run {
     if (!store_.meta(kMetaFinished))
       store_.add_event(store_.candidate_count() > 0 ? "resume" : "start", request_.build);
     try {
-      if (latency_) latency_->complete(sampler().ask(config_.search.evals), watch_);
+      if (latency_) latency_->complete(sampler()->ask(config_.search.evals), watch_);
       train_supernet_weights();
       search();
       return finish();
@@ -118,23 +118,17 @@ class Run {
     fs::remove_all(paths_.work(), ignored);
   }
 
-  Nsga2 sampler() const {
-    GeneSpace genes{
-        .canonical = [this](const Genotype& g) { return space_.canonical(g); },
-        .valid = [this](const Genotype& g) { return space_.exits() == 0 || space_.any_exit_on(g); }};
-    for (const Gene& gene : space_.genes()) genes.choices.push_back(i32(gene.values.size()));
-    return Nsga2(std::move(genes), {.seed = stream_seed(config_.seed, "variation"),
-                                    .population = config_.search.population,
-                                    .seeds = {space_.min_genotype(), space_.max_genotype()}});
+  std::unique_ptr<Sampler> sampler() const {
+    return make_sampler(exec_, space_, task_of(splits_.train), config_);
   }
 
   void search() {
-    Nsga2 sampler = this->sampler();
+    const std::unique_ptr<Sampler> sampler = this->sampler();
     const i64 classes = i64(splits_.train.classes.size());
     store_.set_meta(kMetaClasses, std::to_string(classes));
     for (i64 done = 0; done < config_.search.evals;) {
       const double start = now_seconds();
-      const std::vector<Proposal> proposals = sampler.ask(config_.search.evals - done);
+      const std::vector<Proposal> proposals = sampler->ask(config_.search.evals - done);
       if (proposals.empty()) break;  // the space is used up
       if (latency_) latency_->complete(proposals, watch_);
       std::vector<Evaluation> evaluations;
@@ -151,7 +145,7 @@ class Run {
                          .unit = "candidate",
                          .best = best_in_words()});
       }
-      sampler.tell(evaluations);
+      sampler->tell(evaluations);
       hypervolume_ = hypervolume_of_front(classes);
       const FrontPoint* best = best_at_target();
       evaluated_ = done;
@@ -167,6 +161,10 @@ class Run {
       watch_.note("generation " + std::to_string(proposals.front().generation) + ": " + std::to_string(done) +
                   " evaluated, hypervolume " + shortest(hypervolume_) + ", front " +
                   std::to_string(front_.points().size()) + ", best " + best_in_words());
+      if (const std::string tau = surrogate_in_words(*sampler); !tau.empty()) {
+        store_.add_event("surrogate", tau);
+        watch_.note(tau);
+      }
     }
     if (front_.points().empty() && failed_ < evaluated_) nothing_within_limits();
     if (front_.points().empty())
@@ -224,9 +222,10 @@ class Run {
     throw Error(why, Error::Kind::infeasible);
   }
 
-  static Outcome outcome_of(const CandidateRecord& record) {
+  Outcome outcome_of(const CandidateRecord& record) const {
     if (record.state == CandidateRecord::State::failed) return Failed{record.reason};
-    return Scored{record.objectives, record.violation};
+    return Scored{record.objectives, record.violation,
+                  lesson_of(space_, config_, record.genotype, 1 - record.accuracy_tune, record.exit_shares)};
   }
 
   // What the archive holds is not what this configuration proposes.

@@ -15,17 +15,17 @@ constexpr i64 kQuantiles = 64;
 
 // A total order of points: either accuracy under a budget, or cost above a floor.
 struct Goal {
-  std::optional<i64> budget;  // total MACs
+  std::optional<i64> budget;  // total cost
   i64 floor = 0;              // correct answers, where there is no budget
 
-  bool reached(const CurvePoint& p) const { return budget ? p.total_macs <= *budget : p.correct >= floor; }
+  bool reached(const CurvePoint& p) const { return budget ? p.total_cost <= *budget : p.correct >= floor; }
   bool better(const CurvePoint& a, const CurvePoint& b) const {
     const bool ra = reached(a), rb = reached(b);
     if (ra != rb) return ra;
     const bool accuracy_first = budget ? ra : !ra;
-    const bool same_correct = a.correct == b.correct, same_macs = a.total_macs == b.total_macs;
+    const bool same_correct = a.correct == b.correct, same_cost = a.total_cost == b.total_cost;
     if (accuracy_first && !same_correct) return a.correct > b.correct;
-    if (!same_macs) return a.total_macs < b.total_macs;
+    if (!same_cost) return a.total_cost < b.total_cost;
     if (!same_correct) return a.correct > b.correct;
     return larger_thresholds(a.thresholds, b.thresholds);
   }
@@ -41,7 +41,7 @@ class Search {
 
   CurvePoint measured(const Thresholds& thresholds) {
     const PolicyResult result = apply_policy(tables_.at(thresholds), costs_, thresholds);
-    return {thresholds, result.correct, result.total_macs};
+    return {thresholds, result.correct, result.total_cost};
   }
 
   // The best point along the threshold of `exit`, the others as in `from`.
@@ -52,29 +52,29 @@ class Search {
     const ExitTable& table = tables_.at(on);
     const Leg& leg = leg_of(table, exit, on);
     const std::vector<float>& grid = leg.grid;
-    const std::vector<i64> leave = macs_of_leaving(costs_, on);
+    const std::vector<i64> leave = costs_of_leaving(costs_, on);
     Thresholds others = on;  // but charged as if `exit` were on
     others[std::size_t(exit)].reset();
     std::vector<i64> gain(grid.size() + 1, 0),
         more(grid.size() + 1, 0);  // by rank: sent on instead of leaving
-    with.correct = with.total_macs = 0;
+    with.correct = with.total_cost = 0;
     for (i64 s = 0; s < table.samples; ++s) {
       const i64 other = exit_taken(others, std::span(table.confidence).subspan(s * table.exits, table.exits));
       const bool right = table.correct(s, other);
       if (other < exit) {
         with.correct += right;
-        with.total_macs += leave[other];
+        with.total_cost += leave[other];
       } else {
         const i32 rank = leg.rank[s];
         with.correct += table.correct(s, exit);
-        with.total_macs += leave[exit];
+        with.total_cost += leave[exit];
         gain[rank] += i64(right) - i64(table.correct(s, exit));
         more[rank] += leave[other] - leave[exit];
       }
     }
     for (std::size_t k = 0; k < grid.size(); ++k) {
       with.correct += gain[k];
-      with.total_macs += more[k];
+      with.total_cost += more[k];
       on[std::size_t(exit)] = grid[k];
       if (goal.better(with, best)) best = with;
     }
@@ -147,9 +147,9 @@ CurvePoint coordinate_search(const ExitTable& table, const ExitCosts& costs, con
   require_exit_table(table);
   require_exit_costs(costs, table.exits);
   Search search(table, costs, options.quantiles);
-  if (options.target_macs) {
+  if (options.target) {
     const i64 most = std::numeric_limits<i64>::max() / table.samples;
-    return search.best_of_starts({.budget = std::min(*options.target_macs, most) * table.samples});
+    return search.best_of_starts({.budget = std::min(*options.target, most) * table.samples});
   }
   // First the best accuracy there is, then the cheapest way to nearly that.
   const CurvePoint best = search.best_of_starts({.floor = table.samples + 1});

@@ -103,21 +103,21 @@ class Cheapest {
  public:
   Cheapest(i64 samples, const AllLegs& legs) : legs_(legs), best_(std::size_t(samples) + 1) {}
 
-  void offer(i64 correct, i64 macs, u64 key) {
+  void offer(i64 correct, i64 cost, u64 key) {
     Entry& entry = best_[std::size_t(correct)];
-    if (macs < entry.macs || (macs == entry.macs && legs_.larger(key, entry.key))) entry = {macs, key};
+    if (cost < entry.cost || (cost == entry.cost && legs_.larger(key, entry.key))) entry = {cost, key};
   }
 
   template <class Take>
   void front(Take&& take) const {  // dearest and most accurate first
     i64 bound = std::numeric_limits<i64>::max();
     for (std::size_t c = best_.size(); c-- > 0;)
-      if (best_[c].macs < bound) take(i64(c), bound = best_[c].macs, best_[c].key);
+      if (best_[c].cost < bound) take(i64(c), bound = best_[c].cost, best_[c].key);
   }
 
  private:
   struct Entry {
-    i64 macs = std::numeric_limits<i64>::max();
+    i64 cost = std::numeric_limits<i64>::max();
     u64 key = 0;
   };
   const AllLegs& legs_;
@@ -156,10 +156,10 @@ class Enumeration {
   }
 
  private:
-  // `stay` got past the exits before number `depth` of the enabled ones; correct and macs are of those who
+  // `stay` got past the exits before number `depth` of the enabled ones; correct and cost are of those who
   // left.
-  void outer(std::size_t depth, const std::vector<i32>& stay, i64 correct, i64 macs, u64 key) {
-    if (depth + 2 == enabled_.size()) return last_two(stay, correct, macs, key);
+  void outer(std::size_t depth, const std::vector<i32>& stay, i64 correct, i64 cost, u64 key) {
+    if (depth + 2 == enabled_.size()) return last_two(stay, correct, cost, key);
     const i64 exit = enabled_[depth];
     const Leg& leg = legs_[exit];
     std::vector<i32> past;
@@ -173,12 +173,12 @@ class Enumeration {
         else
           right += leg.right[s];
       }
-      outer(depth + 1, past, correct + right, macs + i64(stay.size() - past.size()) * leave_[exit],
+      outer(depth + 1, past, correct + right, cost + i64(stay.size() - past.size()) * leave_[exit],
             key | key_of(exit, k));
     }
   }
 
-  void last_two(const std::vector<i32>& stay, i64 correct, i64 macs, u64 key) {
+  void last_two(const std::vector<i32>& stay, i64 correct, i64 cost, u64 key) {
     const i64 a = enabled_[enabled_.size() - 2], b = enabled_.back();
     const Leg& leg = legs_[a];
     const std::size_t steps = leg.grid.size();
@@ -203,7 +203,7 @@ class Enumeration {
         ++passed;
       }
       scan_last(b, passed, correct + left_right + passed_right,
-                macs + (i64(stay.size()) - passed) * leave_[a], key | key_of(a, i64(k)));
+                cost + (i64(stay.size()) - passed) * leave_[a], key | key_of(a, i64(k)));
     }
   }
 
@@ -218,14 +218,14 @@ class Enumeration {
   }
   // The histogram's `reached` samples all leave at `exit` to begin with (`correct` counts them as right
   // there); a rising threshold sends them on to the end.
-  void scan_last(i64 exit, i64 reached, i64 correct, i64 macs, u64 key) {
-    macs += reached * leave_[exit];
+  void scan_last(i64 exit, i64 reached, i64 correct, i64 cost, u64 key) {
+    cost += reached * leave_[exit];
     const i64 more = leave_.back() - leave_[exit];
     const u64 one = key_of(exit, 1);
     for (std::size_t k = 0; k + 1 < steps_.size(); ++k, key += one) {
       correct += steps_[k].gain;
-      macs += steps_[k].samples * more;
-      cheapest_.offer(correct, macs, key);
+      cost += steps_[k].samples * more;
+      cheapest_.offer(correct, cost, key);
     }
   }
 
@@ -252,28 +252,28 @@ std::vector<CurvePoint> exact_curve(const ExitTable& table, const ExitCosts& cos
     Thresholds on(static_cast<std::size_t>(early));
     for (i64 e = 0; e < early; ++e)
       if (mask >> e & 1) enabled.push_back(e), on[std::size_t(e)] = 0.0f;
-    const std::vector<i64> leave = macs_of_leaving(costs, on);
+    const std::vector<i64> leave = costs_of_leaving(costs, on);
     Enumeration(legs.of(mask), leave, std::move(enabled), cheapest).run();
   }
   std::vector<CurvePoint> curve;
-  cheapest.front([&](i64 correct, i64 macs, u64 key) {
-    curve.push_back({legs.thresholds(key), correct, macs});
+  cheapest.front([&](i64 correct, i64 cost, u64 key) {
+    curve.push_back({legs.thresholds(key), correct, cost});
   });
   std::reverse(curve.begin(), curve.end());
   return curve;
 }
 
 std::vector<CurvePoint> searched_curve(const ExitTable& table, const ExitCosts& costs, i64 quantiles) {
-  const TuneOptions cheapest{.target_macs = 0, .quantiles = quantiles};
+  const TuneOptions cheapest{.target = 0, .quantiles = quantiles};
   const TuneOptions best{.tolerance = 0, .quantiles = quantiles};
   std::vector<CurvePoint> found{coordinate_search(table, costs, cheapest),
                                 coordinate_search(table, costs, best)};
-  const i64 low = found[0].total_macs / table.samples, high = found[1].total_macs / table.samples;
+  const i64 low = found[0].total_cost / table.samples, high = found[1].total_cost / table.samples;
   for (i64 i = 1; i < kBudgetsOfMore; ++i)
     found.push_back(coordinate_search(
-        table, costs, {.target_macs = low + (high - low) * i / kBudgetsOfMore, .quantiles = quantiles}));
+        table, costs, {.target = low + (high - low) * i / kBudgetsOfMore, .quantiles = quantiles}));
   std::sort(found.begin(), found.end(), [](const CurvePoint& a, const CurvePoint& b) {
-    if (a.total_macs != b.total_macs) return a.total_macs < b.total_macs;
+    if (a.total_cost != b.total_cost) return a.total_cost < b.total_cost;
     if (a.correct != b.correct) return a.correct > b.correct;
     return larger_thresholds(a.thresholds, b.thresholds);
   });

@@ -10,11 +10,11 @@ namespace offramp::nas {
 struct CurvePoint {
   Thresholds thresholds;
   i64 correct = 0;
-  i64 total_macs = 0;  // sum over the samples of the table
+  i64 total_cost = 0;  // sum over the samples of the table
   friend bool operator==(const CurvePoint&, const CurvePoint&) = default;
 };
 
-// Ascending in total_macs and in correct, never empty: non-dominated, of equal points the larger thresholds
+// Ascending in total_cost and in correct, never empty: non-dominated, of equal points the larger thresholds
 // (larger_thresholds).
 //
 // Exact over (grid of each early exit + off), up to 4 early exits. quantiles = 0: every distinct confidence

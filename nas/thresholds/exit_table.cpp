@@ -45,7 +45,7 @@ void require_exit_costs(const ExitCosts& costs, i64 exits) {
                       " of each");
   for (i64 e = 0; e < exits; ++e)
     if (costs.body[e] < 0 || costs.head[e] < 0)
-      throw usage_error("exit costs: negative MACs at exit " + std::to_string(e));
+      throw usage_error("exit costs: negative cost at exit " + std::to_string(e));
 }
 
 }  // namespace offramp::nas

@@ -25,7 +25,8 @@ struct ExitTable {
   bool correct(i64 sample, i64 exit) const { return predicted[sample * exits + exit] == label[sample]; }
 };
 
-// Exact MACs of one sample: body e leads from exit e-1 (or the input) to exit e, head e is that exit.
+// Cost of one sample in whole units, whichever they are (MACs, picoseconds): body e leads from exit e-1 (or
+// the input) to exit e, head e is that exit.
 struct ExitCosts {
   std::vector<i64> body, head;
 };

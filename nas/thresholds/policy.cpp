@@ -12,19 +12,19 @@ i64 exit_taken(const Thresholds& thresholds, std::span<const float> confidence) 
   return i64(thresholds.size());
 }
 
-std::vector<i64> macs_of_leaving(const ExitCosts& costs, const Thresholds& thresholds) {
-  std::vector<i64> macs(costs.body.size());
+std::vector<i64> costs_of_leaving(const ExitCosts& costs, const Thresholds& thresholds) {
+  std::vector<i64> cost(costs.body.size());
   i64 walked = 0;
-  for (std::size_t e = 0; e < macs.size(); ++e) {
+  for (std::size_t e = 0; e < cost.size(); ++e) {
     walked += costs.body[e];
-    macs[e] = walked + costs.head[e];
+    cost[e] = walked + costs.head[e];
     if (e < thresholds.size() && thresholds[e]) walked += costs.head[e];
   }
-  return macs;
+  return cost;
 }
 
-std::vector<i64> macs_of_leaving_own_head(const ExitCosts& costs) {
-  return macs_of_leaving(costs, Thresholds(costs.body.size() - 1));
+std::vector<i64> costs_of_leaving_own_head(const ExitCosts& costs) {
+  return costs_of_leaving(costs, Thresholds(costs.body.size() - 1));
 }
 
 PolicyResult apply_policy(const ExitTable& table, const ExitCosts& costs, const Thresholds& thresholds) {
@@ -43,11 +43,11 @@ PolicyResult apply_policy(const ExitTable& table, const ExitCosts& costs, const 
     ++result.left[exit];
     result.correct_of_left[exit] += table.correct(s, exit);
   }
-  const std::vector<i64> macs = macs_of_leaving(costs, thresholds), own = macs_of_leaving_own_head(costs);
+  const std::vector<i64> cost = costs_of_leaving(costs, thresholds), own = costs_of_leaving_own_head(costs);
   for (i64 e = 0; e < table.exits; ++e) {
     result.correct += result.correct_of_left[e];
-    result.total_macs += result.left[e] * macs[e];
-    result.total_macs_own_head += result.left[e] * own[e];
+    result.total_cost += result.left[e] * cost[e];
+    result.total_cost_own_head += result.left[e] * own[e];
   }
   return result;
 }

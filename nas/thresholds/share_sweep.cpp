@@ -42,7 +42,7 @@ std::vector<CurvePoint> share_sweep(const ExitTable& table, const ExitCosts& cos
       thresholds[std::size_t(e)] = let_go(tables.at(thresholds), e, wanted, staying);
     }
     const PolicyResult result = apply_policy(tables.at(thresholds), costs, thresholds);
-    points.push_back({thresholds, result.correct, result.total_macs});
+    points.push_back({thresholds, result.correct, result.total_cost});
   }
   return points;
 }

@@ -9,19 +9,19 @@
 namespace offramp::nas {
 
 struct TuneOptions {
-  std::optional<i64> target_macs;  // average per sample
-  double tolerance = 0;            // accuracy that may be given up for fewer MACs
-  i64 quantiles = 0;               // as in accuracy_cost_curve
+  std::optional<i64> target;  // average per sample
+  double tolerance = 0;       // accuracy that may be given up for less cost
+  i64 quantiles = 0;          // as in accuracy_cost_curve
 };
 
-// Of the points whose average MACs are <= target (all of them without a target; the cheapest one when there
-// is none): the cheapest whose accuracy is within `tolerance` of the best. Ties: higher accuracy, then fewer
-// MACs, then larger thresholds. `curve` must not be empty.
+// Of the points whose average cost is <= target (all of them without a target; the cheapest one when there
+// is none): the cheapest whose accuracy is within `tolerance` of the best. Ties: higher accuracy, then less
+// cost, then larger thresholds. `curve` must not be empty.
 const CurvePoint& pick(std::span<const CurvePoint> curve, i64 samples, const TuneOptions& options);
 // The same over accuracy_cost_curve.
 CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options = {});
 
-// The point of a curve farthest above the line between its ends, both axes scaled to [0,1]; ties: fewer MACs.
+// The point of a curve farthest above the line between its ends, both axes scaled to [0,1]; ties: less cost.
 const CurvePoint& curve_knee(std::span<const CurvePoint> curve);
 
 // One exit at a time over the same grid, the others fixed, until nothing improves; from every exit off and
@@ -36,10 +36,10 @@ CurvePoint coordinate_search(const ExitTable& table, const ExitCosts& costs, con
 std::vector<CurvePoint> share_sweep(const ExitTable& table, const ExitCosts& costs);
 
 // The published tuner: every combination of {0.1, 0.2, off} except all off, score = accuracy [%] minus
-// 0.1 x |average MACs - target| / target [%], two-sided. Early exits whose bit in `enabled` is false stay
-// off. Ties: fewer MACs, then larger thresholds. Throws Error when no early exit is enabled, or target_macs
+// 0.1 x |average cost - target| / target [%], two-sided. Early exits whose bit in `enabled` is false stay
+// off. Ties: less cost, then larger thresholds. Throws Error when no early exit is enabled, or target
 // is not > 0. Source: AEBNAS (arXiv 2512.10671).
 CurvePoint tune_aebnas(const ExitTable& table, const ExitCosts& costs, const std::vector<bool>& enabled,
-                       double target_macs);
+                       double target);
 
 }  // namespace offramp::nas

@@ -81,7 +81,8 @@ TEST(SearchVerb, WhatItRefuses) {
   expect_failure("search --data synthetic --candidate-seconds=nan" + out, 2, "--candidate-seconds");
   expect_failure("search --data synthetic --candidate-rss=much" + out, 2, "--candidate-rss");
   expect_failure("search --data synthetic --target-macs 1.23" + out, 2, "--target-macs");
-  expect_failure("search --data synthetic --recipe other" + out, 2, "recipe");
+  expect_failure("search --data synthetic --recipe aebnass" + out, 2, "did you mean 'aebnas'");
+  expect_failure("search --data synthetic --set search.sampler=nsga4" + out, 2, "did you mean 'nsga");
   expect_failure("search --config " + dir.write("bad.toml", "search = { evals = -1 }\n") + out, 3,
                  "bad.toml:1");
   expect_failure("search --data synthetic --device cuda" + out, 2, "CUDA");
@@ -100,6 +101,34 @@ TEST(SearchVerb, WhatItRefuses) {
   dir.write("noise/run.toml", "data = \"synthetic\"\n");
   dir.write("noise/archive.sqlite", "this is no archive, not at all, and never was one");
   expect_failure("resume " + dir / "noise", 3, "archive.sqlite");
+}
+
+// Recipe < file < --set < flags, wherever the recipe is named; the run keeps what came of it.
+TEST(SearchVerb, ARecipeIsTheGroundOfEverythingElse) {
+  const TempDir dir;
+  const std::string file = dir.write("mine.toml", "recipe = \"edanas\"\n[search]\nbatch = 4\n");
+  const std::string tiny =
+      " --data synthetic --space small --evals 5 --set train.samples=200 --set tune.samples=100"
+      " --set supernet.epochs=0 --set candidate.epochs=0 --set final.epochs=0 --set search.initial=2"
+      " --set search.surrogate=rbf --set candidate.recalibrate=64 --set final.recalibrate=64 -q --out ";
+  const auto settings = [&](const std::string& words, const std::string& name) {
+    EXPECT_EQ(offramp_run("search " + words + tiny + dir / name).code, 0);
+    return slurp(dir / (name + "/run.toml"));
+  };
+  const auto has = [](const std::string& text, const std::string& line) {
+    return text.find("\n" + line + "\n") != std::string::npos || text.rfind(line + "\n", 0) == 0;
+  };
+  const std::string from_file = settings("--config " + file, "a");
+  for (const char* line :
+       {"recipe = \"edanas\"", "space = \"small\"", "evals = 5", "batch = 4", "batch = 256",
+        "sampler = \"surrogate\"", "clip = 1.0", "subset = \"gaps\"", "target_macs = 0"})
+    EXPECT_TRUE(has(from_file, line)) << line << "\n" << from_file;
+  const std::string from_flag = settings("--recipe aebnas --config " + file + " --target-macs 2M", "b");
+  for (const char* line :
+       {"recipe = \"aebnas\"", "batch = 4", "inner = \"deviation\"", "target_macs = 2000000"})
+    EXPECT_TRUE(has(from_flag, line)) << line << "\n" << from_flag;
+  const std::string by_set = settings("--set recipe=edanas --set train.clip=2", "c");
+  EXPECT_TRUE(has(by_set, "clip = 2.0")) << by_set;
 }
 
 TEST(SearchVerb, AnUnreachableTargetEndsWith4) {

@@ -163,12 +163,12 @@ void SearchFigures::expect_figures_of_model_files(const std::vector<std::string>
         macs += o.macs;
         right += o.predicted == run.labels[std::size_t(s)];
       }
-      EXPECT_EQ(macs, offline.total_macs);
+      EXPECT_EQ(macs, offline.total_cost);
       EXPECT_EQ(right, offline.correct);
     }
     for (const nn::CurvePoint& p : model.curve) {
       const PolicyResult offline = apply_policy(answers, exit_costs_of(*model.plan), p.thresholds);
-      EXPECT_EQ(p.total_macs, offline.total_macs);
+      EXPECT_EQ(p.total_macs, offline.total_cost);
       EXPECT_EQ(p.accuracy, offline.accuracy());
     }
 

@@ -90,6 +90,19 @@ TEST(Aebnas, MacsOfTheExits) {
   }
 }
 
+// The fixed exits of EDANAS on the smallest backbone at resolution 32, in the published figures.
+TEST(Edanas, MacsOfTheExits) {
+  const Space space = Space::load("edanas");
+  EXPECT_EQ(space.genes().size(), 50u);
+  const testing::Walk every = walk(space.decode(Genotype(50, 0)));
+  const testing::Walk backbone = walk(Space::load("aebnas").decode(uniform_net(0, 0, 0, 0)));
+  const char* published[] = {"0.25", "0.23", "0.47", "0.91"};
+  for (std::size_t e = 0; e < 4; ++e) {
+    EXPECT_EQ(millions(every.stages[e].head_macs), published[e]);
+    EXPECT_EQ(every.prefix_macs(e), backbone.prefix_macs(e));
+  }
+}
+
 TEST(Aebnas, GeneOrder) {
   const Space space = Space::load("aebnas");
   const std::vector<Gene>& genes = space.genes();

@@ -11,7 +11,7 @@
 namespace offramp::nas {
 namespace {
 
-const char* const kBuiltin[] = {"aebnas", "cifar", "small"};
+const char* const kBuiltin[] = {"aebnas", "cifar", "edanas", "small"};
 
 Genotype raw_sample(const Space& space, Rng& rng) {
   Genotype g;

@@ -29,7 +29,7 @@ i64 full_macs(const Walk& w) {
 }
 
 TEST(Spaces, BuiltInAreTheFiles) {
-  EXPECT_EQ(Space::builtin_names(), (std::vector<std::string>{"aebnas", "cifar", "small"}));
+  EXPECT_EQ(Space::builtin_names(), (std::vector<std::string>{"aebnas", "cifar", "edanas", "small"}));
   for (const std::string& name : Space::builtin_names()) {
     const Space space = Space::load(name);
     const std::string path = std::string(OFFRAMP_SOURCE_DIR) + "/nas/spaces/" + name + ".toml";

@@ -27,7 +27,7 @@ std::vector<CurvePoint> every_point(const ExitTable& table, const ExitCosts& cos
     Thresholds thresholds;
     for (std::size_t e = 0; e < at.size(); ++e) thresholds.push_back(choices[e][at[e]]);
     const PolicyResult result = apply_policy(table, costs, thresholds);
-    all.push_back({thresholds, result.correct, result.total_macs});
+    all.push_back({thresholds, result.correct, result.total_cost});
     std::size_t e = 0;
     while (e < at.size() && ++at[e] == choices[e].size()) at[e++] = 0;
     if (e == at.size()) return all;
@@ -36,7 +36,7 @@ std::vector<CurvePoint> every_point(const ExitTable& table, const ExitCosts& cos
 
 std::vector<CurvePoint> best_of(std::vector<CurvePoint> all) {
   std::sort(all.begin(), all.end(), [](const CurvePoint& a, const CurvePoint& b) {
-    if (a.total_macs != b.total_macs) return a.total_macs < b.total_macs;
+    if (a.total_cost != b.total_cost) return a.total_cost < b.total_cost;
     if (a.correct != b.correct) return a.correct > b.correct;
     return larger_thresholds(a.thresholds, b.thresholds);
   });
@@ -135,7 +135,7 @@ TEST(Curve, NoThresholdsAtAllAreBetterForUpToTwoExits) {
       ASSERT_EQ(got.size(), want.size());
       for (std::size_t i = 0; i < got.size(); ++i) {
         EXPECT_EQ(got[i].correct, want[i].correct);
-        EXPECT_EQ(got[i].total_macs, want[i].total_macs);
+        EXPECT_EQ(got[i].total_cost, want[i].total_cost);
       }
     }
 }
@@ -148,10 +148,10 @@ TEST(Curve, EveryPointIsWhatThePolicyDoes) {
   for (std::size_t i = 0; i < curve.size(); ++i) {
     const PolicyResult result = apply_policy(table, costs, curve[i].thresholds);
     EXPECT_EQ(result.correct, curve[i].correct);
-    EXPECT_EQ(result.total_macs, curve[i].total_macs);
+    EXPECT_EQ(result.total_cost, curve[i].total_cost);
     if (i > 0) {
       EXPECT_GT(curve[i].correct, curve[i - 1].correct);
-      EXPECT_GT(curve[i].total_macs, curve[i - 1].total_macs);
+      EXPECT_GT(curve[i].total_cost, curve[i - 1].total_cost);
     }
   }
   // Nothing is cheaper than everybody leaving at the cheapest place.
@@ -161,7 +161,7 @@ TEST(Curve, EveryPointIsWhatThePolicyDoes) {
     walked += costs.body[e];
     cheapest = std::min(cheapest, walked + costs.head[e]);
   }
-  EXPECT_EQ(curve.front().total_macs, cheapest * table.samples);
+  EXPECT_EQ(curve.front().total_cost, cheapest * table.samples);
 }
 
 TEST(Curve, MoreThanFourExitsAreSearched) {
@@ -172,7 +172,7 @@ TEST(Curve, MoreThanFourExitsAreSearched) {
   for (std::size_t i = 0; i < curve.size(); ++i) {
     const PolicyResult result = apply_policy(table, costs, curve[i].thresholds);
     EXPECT_EQ(result.correct, curve[i].correct);
-    EXPECT_EQ(result.total_macs, curve[i].total_macs);
+    EXPECT_EQ(result.total_cost, curve[i].total_cost);
     if (i > 0) {
       EXPECT_GT(curve[i].correct, curve[i - 1].correct);
     }
@@ -187,13 +187,13 @@ TEST(Tuner, CoordinateSearchOfRulesThatLookBackReachesTwoExitsOptimum) {
       const ExitCosts costs = random_costs(seed, 3);
       const std::vector<CurvePoint> exact = accuracy_cost_curve(table, costs, 64);
       for (const CurvePoint& want : exact) {
-        const i64 target = (want.total_macs + table.samples - 1) / table.samples;
-        const CurvePoint got = coordinate_search(table, costs, {.target_macs = target, .quantiles = 64});
+        const i64 target = (want.total_cost + table.samples - 1) / table.samples;
+        const CurvePoint got = coordinate_search(table, costs, {.target = target, .quantiles = 64});
         const PolicyResult result = apply_policy(table, costs, got.thresholds);
         EXPECT_EQ(result.correct, got.correct);
-        EXPECT_EQ(result.total_macs, got.total_macs);
-        const CurvePoint& best = pick(exact, table.samples, {.target_macs = target});
-        EXPECT_LE(got.total_macs, target * table.samples);
+        EXPECT_EQ(result.total_cost, got.total_cost);
+        const CurvePoint& best = pick(exact, table.samples, {.target = target});
+        EXPECT_LE(got.total_cost, target * table.samples);
         EXPECT_LE(got.correct, best.correct);
         equal += got.correct == best.correct, ++cases;
       }
@@ -217,17 +217,17 @@ TEST(Tuner, BestAccuracyUnderATargetElseTheCheapest) {
     const ExitCosts costs = random_costs(seed, 4);
     const std::vector<CurvePoint> all = every_point(table, costs, grid_choices(table, 6));
     for (i64 target : {i64{1}, i64{400}, i64{700}, i64{1000}, i64{1500}, i64{4000000000000000000}}) {
-      const CurvePoint got = tune(table, costs, {.target_macs = target, .quantiles = 6});
-      i64 best = -1, cheapest = all[0].total_macs;
+      const CurvePoint got = tune(table, costs, {.target = target, .quantiles = 6});
+      i64 best = -1, cheapest = all[0].total_cost;
       for (const CurvePoint& p : all) {
-        cheapest = std::min(cheapest, p.total_macs);
-        if (double(p.total_macs) <= double(target) * 40) best = std::max(best, p.correct);
+        cheapest = std::min(cheapest, p.total_cost);
+        if (double(p.total_cost) <= double(target) * 40) best = std::max(best, p.correct);
       }
       if (best < 0) {
-        EXPECT_EQ(got.total_macs, cheapest);
+        EXPECT_EQ(got.total_cost, cheapest);
       } else {
         EXPECT_EQ(got.correct, best);
-        EXPECT_LE(double(got.total_macs), double(target) * 40);
+        EXPECT_LE(double(got.total_cost), double(target) * 40);
       }
     }
   }
@@ -241,10 +241,10 @@ TEST(Tuner, WithoutATargetTheCheapestWithinTolerance) {
   EXPECT_EQ(tune(table, costs, {.tolerance = 0, .quantiles = 16}), curve.back());
   const CurvePoint near = tune(table, costs, {.tolerance = 0.05, .quantiles = 16});
   EXPECT_GE(near.correct, best - 20);
-  EXPECT_LT(near.total_macs, curve.back().total_macs);
+  EXPECT_LT(near.total_cost, curve.back().total_cost);
   for (const CurvePoint& p : curve)
     if (p.correct >= best - 20) {
-      EXPECT_GE(p.total_macs, near.total_macs);
+      EXPECT_GE(p.total_cost, near.total_cost);
     }
 }
 
@@ -264,13 +264,13 @@ TEST(Tuner, CoordinateSearchIsNearTheExactOptimumAndNeverAboveIt) {
     const ExitTable table = random_table(seed, 300, 4);
     const ExitCosts costs = random_costs(seed, 4);
     for (i64 target : {600, 900, 1200, 1800}) {
-      const TuneOptions options{.target_macs = target, .quantiles = 16};
+      const TuneOptions options{.target = target, .quantiles = 16};
       const CurvePoint exact = tune(table, costs, options), near = coordinate_search(table, costs, options);
       const PolicyResult check = apply_policy(table, costs, near.thresholds);
       EXPECT_EQ(check.correct, near.correct);
-      EXPECT_EQ(check.total_macs, near.total_macs);
-      const bool reachable = exact.total_macs <= target * 300;
-      EXPECT_EQ(near.total_macs <= target * 300, reachable);
+      EXPECT_EQ(check.total_cost, near.total_cost);
+      const bool reachable = exact.total_cost <= target * 300;
+      EXPECT_EQ(near.total_cost <= target * 300, reachable);
       if (reachable) {
         EXPECT_LE(near.correct, exact.correct);
         lost = std::max(lost, double(exact.correct - near.correct) / 300);
@@ -295,7 +295,7 @@ TEST(Tuner, TheFaithfulGridMaximisesTheTwoSidedScore) {
                            : Choices::value_type{std::nullopt});
     const double target = 800;
     const auto score = [&](const CurvePoint& p) {
-      const double average = double(p.total_macs) / 100;
+      const double average = double(p.total_cost) / 100;
       return double(p.correct) - 0.1 * 100 * std::abs(average - target) / target;
     };
     std::optional<CurvePoint> want;
@@ -338,12 +338,12 @@ TEST(ShareSweep, RealisesTheSharesItIsNamedAfter) {
     const double q = p / 20.0, sum = 1 + q + q * q + q * q * q;
     const PolicyResult result = apply_policy(table, costs, points[std::size_t(p - 1)].thresholds);
     EXPECT_EQ(points[std::size_t(p - 1)].correct, result.correct);
-    EXPECT_EQ(points[std::size_t(p - 1)].total_macs, result.total_macs);
+    EXPECT_EQ(points[std::size_t(p - 1)].total_cost, result.total_cost);
     for (int e = 0; e < 4; ++e)
       EXPECT_NEAR(double(result.left[std::size_t(e)]), 997 * std::pow(q, e) / sum, e < 3 ? 0.5001 : 1.6)
           << "q " << q << ", exit " << e;
     if (p > 1) {
-      EXPECT_GE(result.total_macs, points[std::size_t(p - 2)].total_macs);
+      EXPECT_GE(result.total_cost, points[std::size_t(p - 2)].total_cost);
     }
   }
   const ExitTable tied = random_table(5, 200, 3, 4);  // equal confidences leave together

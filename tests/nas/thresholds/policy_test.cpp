@@ -31,10 +31,10 @@ TEST(Policy, LeavesAtTheFirstEnabledExitThatIsSureEnough) {
 TEST(Policy, ChargesEveryHeadWalkedPastAndNoneThatIsOff) {
   const ExitCosts costs{{100, 200, 400}, {1, 2, 4}};
   using V = std::vector<i64>;
-  EXPECT_EQ(macs_of_leaving(costs, {0.5f, 0.5f}), (V{101, 303, 707}));
-  EXPECT_EQ(macs_of_leaving(costs, {std::nullopt, 0.5f}), (V{101, 302, 706}));
-  EXPECT_EQ(macs_of_leaving(costs, {0.5f, std::nullopt}), (V{101, 303, 705}));
-  EXPECT_EQ(macs_of_leaving_own_head(costs), (V{101, 302, 704}));
+  EXPECT_EQ(costs_of_leaving(costs, {0.5f, 0.5f}), (V{101, 303, 707}));
+  EXPECT_EQ(costs_of_leaving(costs, {std::nullopt, 0.5f}), (V{101, 302, 706}));
+  EXPECT_EQ(costs_of_leaving(costs, {0.5f, std::nullopt}), (V{101, 303, 705}));
+  EXPECT_EQ(costs_of_leaving_own_head(costs), (V{101, 302, 704}));
 }
 
 TEST(Policy, TotalsAreSumsOverSamples) {
@@ -47,10 +47,10 @@ TEST(Policy, TotalsAreSumsOverSamples) {
   EXPECT_EQ(r.left, (std::vector<i64>{2, 2}));
   EXPECT_EQ(r.correct_of_left, (std::vector<i64>{1, 2}));
   EXPECT_EQ(r.correct, 3);
-  EXPECT_EQ(r.total_macs, 2 * 101 + 2 * 303);
-  EXPECT_EQ(r.total_macs_own_head, 2 * 101 + 2 * 302);
+  EXPECT_EQ(r.total_cost, 2 * 101 + 2 * 303);
+  EXPECT_EQ(r.total_cost_own_head, 2 * 101 + 2 * 302);
   EXPECT_EQ(r.accuracy(), 0.75);
-  EXPECT_EQ(r.average_macs(), 202.0);
+  EXPECT_EQ(r.average_cost(), 202.0);
 }
 
 TEST(Policy, LargerThresholdsAreLexicographicWithOffOnTop) {

@@ -1,0 +1,125 @@
+#include "nas/search/samplers.h"
+
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+#include "kernels/error.h"
+#include "nas/search/evolution.h"
+#include "nas/search/exit_prediction.h"
+#include "nas/search/nsga2.h"
+#include "nas/search/nsga3.h"
+#include "nas/search/random_search.h"
+#include "nas/search/surrogate_search.h"
+#include "nas/seeds.h"
+
+namespace offramp::nas {
+namespace {
+
+GeneSpace gene_space(const Space& space) {
+  GeneSpace genes{
+      .choices = {},
+      .canonical = [&space](const Genotype& g) { return space.canonical(g); },
+      .valid = [&space](const Genotype& g) { return space.exits() == 0 || space.any_exit_on(g); }};
+  for (const Gene& gene : space.genes()) genes.choices.push_back(i32(gene.values.size()));
+  return genes;
+}
+
+// The cost of a path is known exactly where it is counted in MACs; microseconds would need a table that holds
+// every network the inner search thinks of.
+bool learns_shares(const Space& space, const SearchConfig& config) {
+  return config.search.learn == "shares" && config.objective == "macs" && space.exits() > 0;
+}
+
+// AEBNAS minimises (error in percent + 0.1 x deviation, deviation), deviation in percent of the target on
+// either side of it.
+std::vector<double> near_target(const std::vector<double>& objectives, double target) {
+  const double deviation = 100 * std::fabs(objectives[1] - target) / target;
+  return {100 * objectives[0] + 0.1 * deviation, deviation};
+}
+
+std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const Task& task,
+                                           const SearchConfig& config, GeneSpace genes, u64 seed) {
+  Prediction prediction;
+  // The inner search comes back to many of its networks; recording one takes about a millisecond.
+  if (learns_shares(space, config))
+    prediction.scored = early_exit_objectives(
+        [&space, task,
+         known = std::make_shared<std::map<Genotype, std::vector<double>>>()](const Genotype& genotype) {
+          const auto [at, fresh] = known->try_emplace(genotype);
+          if (fresh) at->second = leave_macs(space, genotype, task);
+          return at->second;
+        });
+  if (config.search.inner == "deviation") {
+    if (config.target_macs <= 0)
+      throw usage_error("search.inner = \"deviation\" needs target_macs (--target-macs)");
+    prediction.inner = [target = double(config.target_macs)](const std::vector<double>& objectives) {
+      return near_target(objectives, target);
+    };
+  }
+  return std::make_unique<SurrogateSearch>(
+      exec, std::move(genes), std::move(prediction),
+      SurrogateSearchOptions{.seed = seed,
+                             .initial = config.search.initial,
+                             .batch = config.search.batch,
+                             .seeds = {space.min_genotype(), space.max_genotype()},
+                             .surrogate = {.kind = config.search.surrogate},
+                             .inner_population = config.search.inner_population,
+                             .inner_generations = config.search.inner_generations,
+                             .subset = config.search.subset == "gaps"
+                                           ? SurrogateSearchOptions::Subset::gaps
+                                           : SurrogateSearchOptions::Subset::hypervolume});
+}
+
+}  // namespace
+
+std::vector<std::string> sampler_names() { return {"nsga2", "nsga3", "evolution", "random", "surrogate"}; }
+
+std::unique_ptr<Sampler> make_sampler(Exec& exec, const Space& space, const Task& task,
+                                      const SearchConfig& config) {
+  const u64 seed = stream_seed(config.seed, "variation");
+  const std::string& name = config.search.sampler;
+  const i64 population = config.search.population;
+  std::vector<Genotype> seeds{space.min_genotype(), space.max_genotype()};
+  GeneSpace genes = gene_space(space);
+  if (name == "random")
+    return std::make_unique<RandomSearch>(
+        std::move(genes), RandomSearchOptions{.seed = seed, .batch = population, .seeds = std::move(seeds)});
+  if (name == "evolution")
+    return std::make_unique<RegularisedEvolution>(
+        std::move(genes),
+        RegularisedEvolutionOptions{
+            .seed = seed, .population = population, .batch = config.search.batch, .seeds = std::move(seeds)});
+  if (name == "surrogate") return surrogate_sampler(exec, space, task, config, std::move(genes), seed);
+  if (name == "nsga3") {
+    Nsga3Options options;
+    options.seed = seed;
+    options.population = population;
+    options.seeds = std::move(seeds);
+    return std::make_unique<Nsga3>(std::move(genes), std::move(options));
+  }
+  return std::make_unique<Nsga2>(
+      std::move(genes), Nsga2Options{.seed = seed, .population = population, .seeds = std::move(seeds)});
+}
+
+std::vector<double> lesson_of(const Space& space, const SearchConfig& config, const Genotype& genotype,
+                              double error, std::span<const double> exit_shares) {
+  if (config.search.sampler != "surrogate" || !learns_shares(space, config)) return {};
+  return early_exit_lesson(space, genotype, error, exit_shares);
+}
+
+std::string surrogate_in_words(const Sampler& sampler) {
+  const auto* search = dynamic_cast<const SurrogateSearch*>(&sampler);
+  if (!search || search->reports().empty() || search->reports().back().targets.empty()) return "";
+  std::string text = "surrogates of generation " + std::to_string(search->reports().back().generation) +
+                     ", Kendall's tau of its candidates (of all so far):";
+  for (const SurrogateSearch::Target& target : search->reports().back().targets) {
+    char figures[96];
+    std::snprintf(figures, sizeof figures, " %s %.3f (%.3f)", target.kind.c_str(), target.tau,
+                  target.tau_so_far);
+    text += figures;
+  }
+  return text;
+}
+
+}  // namespace offramp::nas

@@ -1,0 +1,29 @@
+// The sampler that a configuration asks for.
+#pragma once
+#include <memory>
+
+#include "nas/search/config.h"
+#include "nas/search/sampler.h"
+#include "nas/space/space.h"
+
+namespace offramp {
+class Exec;
+}
+
+namespace offramp::nas {
+
+std::vector<std::string> sampler_names();  // values of search.sampler
+
+// `exec` and `space` must outlive the sampler. The smallest and the largest network come first.
+std::unique_ptr<Sampler> make_sampler(Exec& exec, const Space& space, const Task& task,
+                                      const SearchConfig& config);
+
+// What a scored candidate is to teach this search's surrogates: empty = its objectives.
+std::vector<double> lesson_of(const Space& space, const SearchConfig& config, const Genotype& genotype,
+                              double error, std::span<const double> exit_shares);
+
+// One line on how well surrogates ordered the last generation; empty for other samplers and before there is a
+// prediction.
+std::string surrogate_in_words(const Sampler& sampler);
+
+}  // namespace offramp::nas
