@@ -182,6 +182,7 @@ TEST(CudaTraining, CapturedStepsAreTheHosts) {
   for (const double ema : {0.0, 0.9}) {
     nas::SearchConfig config = toy_config();
     config.train.ema = ema;
+    config.train.equilibrium = ema > 0;  // beside the plain sum
     Exec host, card(cuda::Gpu::instance(), cuda::Math::f32), bf16(cuda::Gpu::instance(), cuda::Math::bf16);
     double host_loss = 0, card_loss = 0, bf16_loss = 0;
     const auto want = trained(host, toy, config, 2, &host_loss),
