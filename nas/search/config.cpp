@@ -11,6 +11,7 @@
 #include "nas/search/recipes.h"
 #include "nas/search/samplers.h"
 #include "nas/surrogate/surrogate.h"
+#include "nas/thresholds/tuner.h"
 #include "nas/toml.h"
 #include "tensor/file.h"
 
@@ -145,6 +146,11 @@ class Keys {
         "tune.calibrate", [](auto& c) -> auto& { return c.tune.calibrate; });
     truth(
         "tune.cascade", [](auto& c) -> auto& { return c.tune.cascade; });
+    text(
+        "tune.kind", [](auto& c) -> auto& { return c.tune.kind; }, tune_kinds());
+    number(
+        "tune.min_accuracy", [](auto& c) -> auto& { return c.tune.min_accuracy; }, 0, 1);
+    text("tune.penalty", [](auto& c) -> auto& { return c.tune.penalty; }, {"two-sided", "one-sided"});
   }
 
   std::vector<Key> all;
@@ -258,6 +264,8 @@ bool wants_supernet(const SearchConfig& config) {
 void require_consistent(const SearchConfig& config) {
   if (candidates_from_scratch(config) && config.candidate.epochs == 0)
     throw usage_error("candidate.init=scratch: untrained candidates say nothing; set candidate.epochs too");
+  if (config.tune.kind == "grid" && config.target_macs == 0)
+    throw usage_error("tune.kind=grid tunes towards a target: set target_macs (--target-macs) too");
 }
 
 void set_key(SearchConfig& config, const std::string& key, const std::string& value) {
