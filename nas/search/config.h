@@ -35,7 +35,7 @@ struct SearchConfig {
     std::string subset = "hypervolume";  // how a generation is picked from what it found; or "gaps"
     i64 initial = 24, batch = 8;         // networks of the surrogate's initial design; of a later generation
     i64 inner_population = 40, inner_generations = 20;
-    double tolerance = 0.002;  // accuracy given up for fewer MACs
+    double tolerance = 0.002;  // accuracy given up for less cost
   } search;
   struct Candidate {
     // inherit: the supernet's weights; scratch: fresh ones, drawn from the run's seed and the genotype.
