@@ -72,10 +72,10 @@ void run_tune(Console& console, const Words& words) {
   args.option("--model M", path, "model file, rewritten unless --out is given")
       .option("--data D", data, "data set, default: the one it was trained on")
       .option("--target-macs X", target, "best accuracy at X average MACs per image")
-      .choice(
-          "--kind K", asked.kind, nas::tune_kinds(),
-          "tuner: exact (the best there is, default), coordinate (one exit at a time), shares (of --sweep), "
-          "grid (0.1, 0.2 or off, as AEBNAS), shared (one for all exits, as NACHOS)")
+      .choice("--kind K", asked.kind, nas::tune_kinds(),
+              "tuner: exact (default; searched with 5 early exits and more), coordinate (one exit at a "
+              "time), shares (of --sweep), "
+              "grid (0.1, 0.2 or off, as AEBNAS), shared (one for all exits, as NACHOS)")
       .option("--min-accuracy A", asked.min_accuracy,
               "--kind shared: accuracy from 0 to 1 that is not given up for the target, default 0")
       .choice("--penalty P", asked.penalty, {"two-sided", "one-sided"},
