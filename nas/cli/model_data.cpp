@@ -6,6 +6,7 @@
 #include "data/catalog.h"
 #include "data/decode.h"
 #include "kernels/error.h"
+#include "nas/thresholds/curve.h"
 #include "tensor/npy.h"
 
 namespace offramp::cli {
@@ -32,10 +33,6 @@ Tensor load_bytes(const std::string& path, i64 channels) {
 }
 
 }  // namespace
-
-i64 mean_up(i64 total, i64 samples) { return total / samples + (total % samples != 0); }
-
-bool mean_at_most(i64 total, i64 samples, i64 bound) { return mean_up(total, samples) <= bound; }
 
 data::Normalisation normalisation_of(const nn::Model& model) { return {model.mean, model.std}; }
 
@@ -69,7 +66,7 @@ nn::Thresholds thresholds_for(const nn::Model& model, std::optional<i64> target_
     throw input_error("the model holds no accuracy-cost curve; 'offramp tune --curve' adds one");
   const nn::CurvePoint* best = nullptr;
   for (const nn::CurvePoint& p : model.curve)
-    if (mean_at_most(p.total_macs, model.curve_samples, *target_macs) &&
+    if (nas::average_up(p.total_macs, model.curve_samples) <= *target_macs &&
         (!best || p.accuracy > best->accuracy))
       best = &p;
   if (best) return best->thresholds;
@@ -78,7 +75,7 @@ nn::Thresholds thresholds_for(const nn::Model& model, std::optional<i64> target_
                        [](const auto& a, const auto& b) { return a.total_macs < b.total_macs; });
   throw Error("no thresholds cost at most " + std::to_string(*target_macs) +
                   " MACs on average; the cheapest cost " +
-                  std::to_string(mean_up(cheapest->total_macs, model.curve_samples)),
+                  std::to_string(nas::average_up(cheapest->total_macs, model.curve_samples)),
               Error::Kind::infeasible);
 }
 

@@ -10,10 +10,6 @@
 
 namespace offramp::cli {
 
-i64 mean_up(i64 total, i64 samples);  // rounded up
-// total <= bound * samples, exactly and without overflow.
-bool mean_at_most(i64 total, i64 samples, i64 bound);
-
 data::Normalisation normalisation_of(const nn::Model& model);
 
 // One split of `data` (empty: what the model was trained on), divided as it was for training. Throws

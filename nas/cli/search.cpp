@@ -165,7 +165,8 @@ void run_search(Console& console, const Words& words) {
       .option("--config FILE", config_file, "TOML configuration (run.toml of another run, say)")
       .repeated("--set K=V", sets, "one configuration key, e.g. final.epochs=8")
       .option("--recipe R", recipe, "what a run starts from: offramp (default), aebnas, edanas")
-      .option("--objective O", objective, "beside error: macs (default) or latency, the expected one")
+      .option("--objective O", objective,
+              "beside error, and what thresholds are tuned on: macs (default) or latency, the expected one")
       .option("--latency-table FILE", request.latency_table,
               "of offramp measure; else what is needed is measured here")
       .option("--max-latency-us X", max_latency, "hard limit of an image that runs to the end")

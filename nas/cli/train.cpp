@@ -49,6 +49,7 @@ void run_train(Console& console, const Words& words) {
   if (epochs) config.train.epochs = *epochs;
   if (batch) config.train.batch = *batch;
   if (target) config.target_macs = *target;
+  nas::require_consistent(config);
 
   const nas::Space space = nas::Space::load(config.space);
   const nas::Genotype genotype = space.canonical(space.from_text(genotype_text));

@@ -1,6 +1,7 @@
 #include "nas/latency/predict.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "kernels/error.h"
@@ -43,6 +44,20 @@ double full_us(std::span<const StageLatency> stages) {
   double us = 0;
   for (const StageLatency& s : stages) us += s.body_us + s.head_us;
   return us;
+}
+
+ExitCosts latency_costs(const nn::Plan& plan, std::span<const StageLatency> stages) {
+  const auto whole = [](double us) { return i64(std::llround(us * kPicosecondsPerUs)); };
+  ExitCosts costs;
+  i64 body = 0;
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    body += whole(stages[s].body_us);
+    if (!plan.stages[s].has_exit()) continue;
+    costs.body.push_back(body);
+    costs.head.push_back(whole(stages[s].head_us));
+    body = 0;
+  }
+  return costs;
 }
 
 std::vector<double> leave_us(const nn::Plan& plan, std::span<const StageLatency> stages,

@@ -26,6 +26,11 @@ std::vector<StageLatency> predict(const LatencyTable& table, const nn::Plan& pla
 // The path that runs past every exit to the end: the worst case of any thresholds.
 double full_us(std::span<const StageLatency> stages);
 
+// The same as costs for tuning thresholds: whole picoseconds, bodies of stages without an exit counted to the
+// next exit. Rounding moves a path by less than a millionth of a microsecond per stage.
+constexpr double kPicosecondsPerUs = 1e6;
+ExitCosts latency_costs(const nn::Plan& plan, std::span<const StageLatency> stages);
+
 // us of leaving at each exit of the plan when the exits with a threshold are in use: bodies up to it, its own
 // head and the heads of all earlier ones in use. 0 for an exit that is off.
 std::vector<double> leave_us(const nn::Plan& plan, std::span<const StageLatency> stages,

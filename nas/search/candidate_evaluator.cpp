@@ -21,13 +21,19 @@ constexpr i64 kCurvePoints = 200;  // kept in a model file
 
 i64 ScoredNetwork::full_macs() const { return nn::exit_costs(*plan).back().leave_macs; }
 
-Tuning tuning_of(const SearchConfig& config) {
+Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency) {
   Tuning tuning{.rule = {.confidence = nn::parse_confidence(config.tune.confidence),
                          .temperature = {},
                          .cascade = config.tune.cascade},
                 .calibrate = config.tune.calibrate,
-                .options = {.tolerance = config.search.tolerance}};
-  if (config.target_macs > 0) tuning.options.target = config.target_macs;
+                .options = {.kind = parse_tune_kind(config.tune.kind),
+                            .tolerance = config.search.tolerance,
+                            .min_accuracy = config.tune.min_accuracy,
+                            .two_sided = config.tune.penalty == "two-sided"}};
+  if (config.target_macs > 0)
+    tuning.options.target = config.target_macs;
+  else if (config.objective == "latency")
+    tuning.latency = latency;
   return tuning;
 }
 
@@ -44,8 +50,9 @@ ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const
         fit_temperatures(logits->values, logits->labels, logits->exits, logits->classes);
   scored.table = exit_table(logits, scored.rule);
   scored.costs = exit_costs_of(*plan);
-  scored.curve = accuracy_cost_curve(scored.table, scored.costs, tuning.options.quantiles);
-  scored.point = pick(scored.curve, scored.table.samples, tuning.options);
+  const ExitCosts tuned_on =
+      tuning.latency ? latency_costs(*plan, predict(*tuning.latency, *plan)) : scored.costs;
+  scored.point = tune(scored.table, tuned_on, tuning.options);
   scored.result = apply_policy(scored.table, scored.costs, scored.point.thresholds);
   return scored;
 }
@@ -59,7 +66,7 @@ double expected_latency_us(const ScoredNetwork& scored, const LatencyTable& late
 void store_curve(nn::Model& model, const ScoredNetwork& scored) {
   model.curve.clear();
   model.curve_samples = scored.table.samples;
-  for (const CurvePoint& p : thinned(scored.curve, kCurvePoints))
+  for (const CurvePoint& p : thinned(accuracy_cost_curve(scored.table, scored.costs), kCurvePoints))
     model.curve.push_back({p.thresholds, double(p.correct) / double(scored.table.samples), p.total_cost});
 }
 
@@ -110,7 +117,7 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
   }
   recalibrate(exec_, network, training, images, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
-                    normalisation_, tuning_of(config_), watch);
+                    normalisation_, tuning_of(config_, latency_), watch);
 }
 
 CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Watch& watch) const {

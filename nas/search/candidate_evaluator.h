@@ -17,11 +17,10 @@ namespace offramp::nas {
 struct ScoredNetwork {
   std::shared_ptr<const nn::Plan> plan;
   nn::ExitRule rule;
-  ExitTable table;  // of the tune split
-  ExitCosts costs;
-  std::vector<CurvePoint> curve;
-  CurvePoint point;  // the thresholds chosen
-  PolicyResult result;
+  ExitTable table;      // of the tune split
+  ExitCosts costs;      // exact MACs
+  CurvePoint point;     // the thresholds chosen, its cost in the unit they were tuned on
+  PolicyResult result;  // of these thresholds, in MACs
 
   double accuracy() const { return result.accuracy(); }
   double average_macs() const { return result.average_cost(); }
@@ -71,7 +70,7 @@ class CandidateEvaluator {
 // Expected latency of one image at the chosen thresholds, with the exit shares of the tune split.
 double expected_latency_us(const ScoredNetwork& scored, const LatencyTable& latency);
 
-// Keeps the accuracy-cost curve (thinned) in a model.
+// Keeps the curve of accuracy over MACs (thinned) in a model.
 void store_curve(nn::Model& model, const ScoredNetwork& scored);
 
 // The model file of a network trained and tuned on these splits.
@@ -84,8 +83,12 @@ struct Tuning {
   nn::ExitRule rule;
   bool calibrate = false;  // temperatures fitted on the split, in place of the rule's
   TuneOptions options;
+  // Thresholds are tuned on the latency that it predicts, in picoseconds; null: on MACs.
+  const LatencyTable* latency = nullptr;
 };
-Tuning tuning_of(const SearchConfig& config);
+// Thresholds are tuned on what the objective counts; but with a target in MACs, which nothing else would
+// keep, on MACs.
+Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency = nullptr);
 
 // Any plan, scored on a split: the part that `tune` shares.
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,

@@ -47,6 +47,8 @@ bool wants_supernet(const SearchConfig& config) {
 void require_consistent(const SearchConfig& config) {
   if (candidates_from_scratch(config) && config.candidate.epochs == 0)
     throw usage_error("candidate.init=scratch: untrained candidates say nothing; set candidate.epochs too");
+  if (config.tune.kind == "grid" && config.target_macs == 0)
+    throw usage_error("tune.kind=grid tunes towards a target: set target_macs (--target-macs) too");
 }
 
 void set_key(SearchConfig& config, const std::string& key, const std::string& value) {

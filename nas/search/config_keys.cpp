@@ -6,6 +6,7 @@
 #include "nas/search/recipes.h"
 #include "nas/search/samplers.h"
 #include "nas/surrogate/surrogate.h"
+#include "nas/thresholds/tuner.h"
 
 namespace offramp::nas {
 namespace {
@@ -128,6 +129,11 @@ class Keys : public KeyList {
         "tune.calibrate", [](auto& c) -> auto& { return c.tune.calibrate; });
     truth(
         "tune.cascade", [](auto& c) -> auto& { return c.tune.cascade; });
+    text(
+        "tune.kind", [](auto& c) -> auto& { return c.tune.kind; }, tune_kinds());
+    number(
+        "tune.min_accuracy", [](auto& c) -> auto& { return c.tune.min_accuracy; }, 0, 1);
+    text("tune.penalty", [](auto& c) -> auto& { return c.tune.penalty; }, {"two-sided", "one-sided"});
   }
 };
 

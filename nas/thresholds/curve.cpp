@@ -272,15 +272,7 @@ std::vector<CurvePoint> searched_curve(const ExitTable& table, const ExitCosts& 
   for (i64 i = 1; i < kBudgetsOfMore; ++i)
     found.push_back(coordinate_search(
         table, costs, {.target = low + (high - low) * i / kBudgetsOfMore, .quantiles = quantiles}));
-  std::sort(found.begin(), found.end(), [](const CurvePoint& a, const CurvePoint& b) {
-    if (a.total_cost != b.total_cost) return a.total_cost < b.total_cost;
-    if (a.correct != b.correct) return a.correct > b.correct;
-    return larger_thresholds(a.thresholds, b.thresholds);
-  });
-  std::vector<CurvePoint> curve;
-  for (CurvePoint& point : found)
-    if (curve.empty() || point.correct > curve.back().correct) curve.push_back(std::move(point));
-  return curve;
+  return non_dominated(std::move(found));
 }
 
 }  // namespace
@@ -290,6 +282,18 @@ std::vector<CurvePoint> accuracy_cost_curve(const ExitTable& table, const ExitCo
   require_exit_costs(costs, table.exits);
   return table.exits - 1 <= kMaxExact ? exact_curve(table, costs, quantiles)
                                       : searched_curve(table, costs, quantiles);
+}
+
+std::vector<CurvePoint> non_dominated(std::vector<CurvePoint> points) {
+  std::sort(points.begin(), points.end(), [](const CurvePoint& a, const CurvePoint& b) {
+    if (a.total_cost != b.total_cost) return a.total_cost < b.total_cost;
+    if (a.correct != b.correct) return a.correct > b.correct;
+    return larger_thresholds(a.thresholds, b.thresholds);
+  });
+  std::vector<CurvePoint> curve;
+  for (CurvePoint& point : points)
+    if (curve.empty() || point.correct > curve.back().correct) curve.push_back(std::move(point));
+  return curve;
 }
 
 std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& curve, i64 count) {

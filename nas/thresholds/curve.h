@@ -14,6 +14,9 @@ struct CurvePoint {
   friend bool operator==(const CurvePoint&, const CurvePoint&) = default;
 };
 
+// The least whole number that an average cost does not exceed.
+inline i64 average_up(i64 total, i64 samples) { return total / samples + (total % samples != 0); }
+
 // Ascending in total_cost and in correct, never empty: non-dominated, of equal points the larger thresholds
 // (larger_thresholds).
 //
@@ -24,6 +27,9 @@ struct CurvePoint {
 // table.
 std::vector<CurvePoint> accuracy_cost_curve(const ExitTable& table, const ExitCosts& costs,
                                             i64 quantiles = 0);
+
+// Those of `points` that none of them beats, ordered as a curve.
+std::vector<CurvePoint> non_dominated(std::vector<CurvePoint> points);
 
 // At most `count` points (>= 2): the ends and evenly spaced ones between.
 std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& curve, i64 count);

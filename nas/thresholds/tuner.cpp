@@ -2,18 +2,44 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 
 #include "kernels/error.h"
-#include "nas/thresholds/policy.h"
+#include "kernels/nearest.h"
 
 namespace offramp::nas {
+
+std::vector<std::string> tune_kinds() { return {"exact", "coordinate", "shares", "grid", "shared"}; }
+
+std::string tune_kind_name(TuneKind kind) { return tune_kinds()[std::size_t(kind)]; }
+
+TuneKind parse_tune_kind(const std::string& name) {
+  const std::vector<std::string> kinds = tune_kinds();
+  for (std::size_t k = 0; k < kinds.size(); ++k)
+    if (kinds[k] == name) return TuneKind(k);
+  throw usage_error("unknown tuner '" + name + "'" + did_you_mean(name, kinds));
+}
+
+CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options) {
+  switch (options.kind) {
+    case TuneKind::coordinate:
+      return coordinate_search(table, costs, options);
+    case TuneKind::shares:
+      return pick(non_dominated(share_sweep(table, costs)), table.samples, options);
+    case TuneKind::grid:
+      return grid_search(table, costs, options);
+    case TuneKind::shared:
+      return shared_threshold(table, costs, options);
+    case TuneKind::exact:
+      break;
+  }
+  return pick(accuracy_cost_curve(table, costs, options.quantiles), table.samples, options);
+}
 
 const CurvePoint& pick(std::span<const CurvePoint> curve, i64 samples, const TuneOptions& options) {
   if (curve.empty()) throw usage_error("thresholds: wanted an accuracy-cost curve, got an empty one");
   if (options.target) {
     std::size_t within = 0;
-    while (within < curve.size() && (curve[within].total_cost + samples - 1) / samples <= *options.target)
+    while (within < curve.size() && average_up(curve[within].total_cost, samples) <= *options.target)
       ++within;
     curve = curve.first(std::max<std::size_t>(within, 1));
   }
@@ -21,10 +47,6 @@ const CurvePoint& pick(std::span<const CurvePoint> curve, i64 samples, const Tun
   for (const CurvePoint& point : curve)
     if (point.correct >= floor) return point;
   return curve.back();
-}
-
-CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options) {
-  return pick(accuracy_cost_curve(table, costs, options.quantiles), table.samples, options);
 }
 
 const CurvePoint& curve_knee(std::span<const CurvePoint> curve) {
@@ -38,42 +60,6 @@ const CurvePoint& curve_knee(std::span<const CurvePoint> curve) {
     const double height =
         double(point.correct - first.correct) / correct - double(point.total_cost - first.total_cost) / cost;
     if (height > best_height) best = &point, best_height = height;
-  }
-  return *best;
-}
-
-CurvePoint tune_aebnas(const ExitTable& table, const ExitCosts& costs, const std::vector<bool>& enabled,
-                       double target) {
-  constexpr float kGrid[] = {0.1f, 0.2f};
-  constexpr int kMaxEnabled = 12;
-  const std::size_t early = std::size_t(std::max<i64>(table.exits, 1) - 1);
-  const i64 on = std::count(enabled.begin(), enabled.end(), true);
-  if (enabled.size() != early || on < 1 || on > kMaxEnabled)
-    throw usage_error("thresholds: got " + std::to_string(on) + " enabled of " +
-                      std::to_string(enabled.size()) + " early exits; wanted 1 to 12 of " +
-                      std::to_string(early));
-  if (!(target > 0)) throw usage_error("thresholds: the target must be above 0");
-  i64 combinations = 1;
-  for (i64 i = 0; i < on; ++i) combinations *= 3;
-  std::optional<CurvePoint> best;
-  double best_score = 0;
-  for (i64 code = 0; code + 1 < combinations; ++code) {  // the last one is all off
-    Thresholds thresholds(early);
-    i64 rest = code;
-    for (std::size_t e = 0; e < early; ++e)
-      if (enabled[e]) {
-        if (rest % 3 < 2) thresholds[e] = kGrid[rest % 3];
-        rest /= 3;
-      }
-    const PolicyResult result = apply_policy(table, costs, thresholds);
-    const double deviation = 100 * std::fabs(result.average_cost() - target) / target;
-    const double score = 100 * result.accuracy() - 0.1 * deviation;
-    const bool better =
-        !best || score > best_score ||
-        (score == best_score &&
-         (result.total_cost < best->total_cost ||
-          (result.total_cost == best->total_cost && larger_thresholds(thresholds, best->thresholds))));
-    if (better) best = CurvePoint{thresholds, result.correct, result.total_cost}, best_score = score;
   }
   return *best;
 }

@@ -2,24 +2,41 @@
 #pragma once
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "nas/thresholds/curve.h"
 
 namespace offramp::nas {
 
+// How thresholds are chosen.
+enum class TuneKind { exact, coordinate, shares, grid, shared };
+std::vector<std::string> tune_kinds();
+// Throws Error(usage) with the nearest spelling.
+TuneKind parse_tune_kind(const std::string& name);
+std::string tune_kind_name(TuneKind kind);
+
 struct TuneOptions {
-  std::optional<i64> target;  // average per sample
-  double tolerance = 0;       // accuracy that may be given up for less cost
-  i64 quantiles = 0;          // as in accuracy_cost_curve
+  TuneKind kind = TuneKind::exact;
+  std::optional<i64> target;  // average cost per sample
+  double tolerance = 0;       // exact, coordinate, shares: accuracy that may be given up for less cost
+  i64 quantiles = 0;          // exact, coordinate: as in accuracy_cost_curve
+  double min_accuracy = 0;    // shared: nothing below it is taken for the sake of the target
+  bool two_sided = true;      // grid: a cost below the target is penalised as one above it
 };
+
+// The tuner of options.kind:
+//   exact       pick over accuracy_cost_curve
+//   coordinate  coordinate_search
+//   shares      pick over those of share_sweep that none of them dominates
+//   grid        grid_search
+//   shared      shared_threshold
+CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options = {});
 
 // Of the points whose average cost is <= target (all of them without a target; the cheapest one when there
 // is none): the cheapest whose accuracy is within `tolerance` of the best. Ties: higher accuracy, then less
 // cost, then larger thresholds. `curve` must not be empty.
 const CurvePoint& pick(std::span<const CurvePoint> curve, i64 samples, const TuneOptions& options);
-// The same over accuracy_cost_curve.
-CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options = {});
 
 // The point of a curve farthest above the line between its ends, both axes scaled to [0,1]; ties: less cost.
 const CurvePoint& curve_knee(std::span<const CurvePoint> curve);
@@ -35,11 +52,17 @@ CurvePoint coordinate_search(const ExitTable& table, const ExitCosts& costs, con
 // Source: Huang et al. 2018 (MSDNet).
 std::vector<CurvePoint> share_sweep(const ExitTable& table, const ExitCosts& costs);
 
-// The published tuner: every combination of {0.1, 0.2, off} except all off, score = accuracy [%] minus
-// 0.1 x |average cost - target| / target [%], two-sided. Early exits whose bit in `enabled` is false stay
-// off. Ties: less cost, then larger thresholds. Throws Error when no early exit is enabled, or target
-// is not > 0. Source: AEBNAS (arXiv 2512.10671).
-CurvePoint tune_aebnas(const ExitTable& table, const ExitCosts& costs, const std::vector<bool>& enabled,
-                       double target);
+// Every combination of {0.1, 0.2, off} except all off (which is all there is without early exits), score =
+// accuracy [%] minus 0.1 x deviation [%], deviation = |average cost - target| / target, or only what lies
+// above the target where options.two_sided is false. Ties: less cost, then larger thresholds. Throws
+// Error(usage) with more than 12 early exits, or without a target > 0. Source: AEBNAS (arXiv 2512.10671).
+CurvePoint grid_search(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options);
+
+// One threshold of {0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8} for all early exits, the first one's at least 0.7: the
+// most accurate, then the smallest. While its average cost is above the target: from the last early exit
+// backwards an exit's threshold is lowered by 0.1, down to 0.1 or until accuracy would fall below
+// options.min_accuracy; such a step is undone and the exit before it is next. Source: NACHOS (arXiv
+// 2401.13330) and its program, in which a step that fails stays in the thresholds, but not in the figures.
+CurvePoint shared_threshold(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options);
 
 }  // namespace offramp::nas

@@ -321,6 +321,37 @@ TEST(ModelVerbs, EveryConfidenceIsTunedStoredAndHonoured) {
   EXPECT_EQ(offramp_run("eval --json --model " + model).json()["confidence"], "max_probability");
 }
 
+// Whichever tuner: what it counts is what eval does with its thresholds.
+TEST(ModelVerbs, EveryTunerIsHonoured) {
+  const TempDir dir;
+  const std::string model =
+      train(dir, "m.safetensors", "--epochs 1 --batch 64 --set train.samples=1000 --set tune.samples=400");
+  const Json free =
+      offramp_run("tune --json --curve --model " + model + " --out " + dir / "t.safetensors").json();
+  const double low = free["curve"][0]["avg_macs"], high = free["curve"].back()["avg_macs"];
+  const std::string target = std::to_string(i64(std::ceil((low + high) / 2)));
+  double exact = 0;
+  for (const std::string kind :
+       {"exact", "coordinate", "shares", "grid", "grid --penalty one-sided", "shared"}) {
+    SCOPED_TRACE(kind);
+    const std::string out = dir / "tuned.safetensors";
+    const Ran ran = offramp_run("tune --json --model " + model + " --out " + out + " --target-macs " +
+                                target + " --kind " + kind);
+    if (kind == "shared" && ran.code == 4) continue;  // 0.1 at every exit need not be enough
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    const Json tuned = ran.json();
+    EXPECT_EQ(tuned["kind"], kind.substr(0, kind.find(' ')));
+    const Json e = offramp_run("eval --json --split tune --model " + out).json();
+    EXPECT_EQ(e["thresholds"], tuned["thresholds"]);
+    EXPECT_EQ(e["accuracy"], tuned["accuracy"]);
+    EXPECT_EQ(e["avg_macs"], tuned["avg_macs"]);
+    if (kind.substr(0, 4) == "grid") continue;
+    EXPECT_LE(double(tuned["avg_macs"]), std::stod(target));
+    if (kind == "exact") exact = tuned["accuracy"];
+    EXPECT_LE(double(tuned["accuracy"]), exact);
+  }
+}
+
 TEST(ModelVerbs, BadInputIsOneLineAndItsCode) {
   const TempDir dir;
   const std::string model = untrained(dir), good = slurp(model), g = genotype();
@@ -345,6 +376,16 @@ TEST(ModelVerbs, BadInputIsOneLineAndItsCode) {
   expect_failure("tune --target-macs 10" + m, 4, "10 MACs");
   expect_failure("tune --out /proc/t.safetensors" + m, 1, "/proc/t.safetensors");
   expect_failure("tune --confidence mood" + m, 2, "mood");
+  expect_failure("tune --kind exakt" + m, 2, "did you mean 'exact'");
+  expect_failure("tune --kind grid" + m, 2, "target");
+  expect_failure("tune --kind shared --min-accuracy 2" + m, 2, "--min-accuracy");
+  expect_failure("tune --min-accuracy 0.5" + m, 2, "--kind shared");
+  expect_failure("tune --kind shared --target-macs 10" + m, 4, "10 MACs");
+  expect_failure("tune --target-us 10" + m, 2, "--latency-table");
+  expect_failure("tune --latency-table /nowhere/l.tsv" + m, 3, "/nowhere/l.tsv");
+  expect_failure("tune --latency-table l.tsv --target-macs 10" + m, 2, "exclude each other");
+  expect_failure("train --out " + dir / "n.safetensors" + " --set tune.kind=grid --genotype " + g, 2,
+                 "target_macs");
   EXPECT_TRUE(slurp(model) == good) << "a failed tune changed the model";
   expect_failure("profile --exit 9" + m, 2, "--exit 9");
   expect_failure("profile --batch 0" + m, 2, "--batch");

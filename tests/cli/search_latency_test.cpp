@@ -70,6 +70,21 @@ TEST(SearchLatency, SameTableSameFrontWhateverInterruptsIt) {
   EXPECT_EQ(slurp(parts + "/latency.tsv"), measured);
   EXPECT_EQ(slurp(whole + "/front.csv"), slurp(first + "/front.csv"));
 
+  // The thresholds are those that tune finds on the same table.
+  for (const Row& row : front_of(whole)) {
+    const std::string words = "tune --json --model " + whole + "/models/" + row[0] + ".safetensors --out " +
+                              dir / "tuned.safetensors" + " --latency-table " + table;
+    const nlohmann::json tuned = offramp_run(words + " --tolerance 0.002").json();
+    EXPECT_NEAR(double(tuned["latency_us"]), std::stod(row[6]), 0.006);
+    EXPECT_NEAR(double(tuned["accuracy"]), std::stod(row[1]), 1e-6);
+    EXPECT_NEAR(double(tuned["avg_macs"]), std::stod(row[3]), 0.06);
+    const double us = double(tuned["latency_us"]) + 0.01;
+    const Ran held = offramp_run(words + " --target-us " + std::to_string(us));
+    ASSERT_EQ(held.code, 0) << held.err;
+    EXPECT_LE(double(held.json()["latency_us"]), us);
+    expect_failure(words + " --target-us 0.001", 4, "0.001 us");
+  }
+
   // MACs as objective, latency as a column: the same networks have the same latency.
   const std::string macs = dir / "macs";
   ASSERT_EQ(offramp_run("search -q --latency-table " + table + " --out " + macs + kQuick).code, 0);

@@ -12,6 +12,7 @@
 #include "nas/latency/measure.h"
 #include "nas/latency/missing.h"
 #include "nas/latency/predict.h"
+#include "nas/thresholds/policy.h"
 #include "tests/nas/space/tiny.h"
 #include "tests/support/error_kind.h"
 #include "tests/support/targets.h"
@@ -181,6 +182,17 @@ TEST(Prediction, IsTheSumOverThePlan) {
   EXPECT_NEAR(first_off[2], full_us(stages) - head[0], 1e-9);
   EXPECT_DOUBLE_EQ(expected_us(all_on, std::vector<double>{0.5, 0.25, 0.25}),
                    0.5 * all_on[0] + 0.25 * all_on[1] + 0.25 * all_on[2]);
+  // As costs for tuning: the same paths in picoseconds, each stage rounded once.
+  const ExitCosts costs = latency_costs(*plan, stages);
+  EXPECT_NO_THROW(require_exit_costs(costs, 3));
+  const auto all_on_ps = costs_of_leaving(costs, {0.5f, 0.5f});
+  const auto first_off_ps = costs_of_leaving(costs, {std::nullopt, 0.5f});
+  for (std::size_t e = 0; e < 3; ++e) {
+    EXPECT_NEAR(double(all_on_ps[e]) / kPicosecondsPerUs, all_on[e], 1e-5);
+    if (e > 0) {
+      EXPECT_NEAR(double(first_off_ps[e]) / kPicosecondsPerUs, first_off[e], 1e-5);
+    }
+  }
   EXPECT_EQ(*thrown_by([&] { leave_us(*plan, stages, {}); }).kind, Error::Kind::usage);
   EXPECT_EQ(*thrown_by([&] { expected_us(all_on, std::vector<double>{1}); }).kind, Error::Kind::usage);
 }
