@@ -6,6 +6,7 @@
 #include "nas/evaluate/evaluate.h"
 #include "nas/latency/predict.h"
 #include "nas/search/limits.h"
+#include "nas/search/objectives.h"
 #include "nas/seeds.h"
 #include "nas/thresholds/calibration.h"
 #include "nn/record.h"
@@ -30,10 +31,11 @@ Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency) {
                             .tolerance = config.search.tolerance,
                             .min_accuracy = config.tune.min_accuracy,
                             .two_sided = config.tune.penalty == "two-sided"}};
-  if (config.target_macs > 0)
-    tuning.options.target = config.target_macs;
-  else if (config.objective == "latency")
-    tuning.latency = latency;
+  const bool timed = tunes_on_latency(config);
+  if (timed) tuning.latency = latency;
+  // Tuners that miss it on either side must have something to divide by.
+  if (const auto target = tuning_target(config))
+    tuning.options.target = std::max<i64>(1, i64(std::floor(*target * (timed ? kPicosecondsPerUs : 1))));
   return tuning;
 }
 
@@ -143,11 +145,11 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
     record.full_macs = scored.full_macs();
     record.params = scored.plan->params();
     record.thresholds = scored.point.thresholds;
-    const bool timed = config_.objective == "latency";
-    record.objectives = {1 - record.accuracy_tune,
-                         timed ? expected_latency_us(scored, *latency_) : record.avg_macs};
-    record.violation =
-        violation_of(size_of(scored.plan, exec_.target(), config_.limits, latency_), config_.limits);
+    if (latency_) record.latency_us = expected_latency_us(scored, *latency_);
+    record.objectives = values_of(objectives_of(config_), figures_of(record));
+    NetworkSize size = size_of(scored.plan, exec_.target(), config_.limits, latency_);
+    size.avg_macs = record.avg_macs, size.avg_us = record.latency_us;
+    record.violation = violation_of(size, config_.limits);
     for (i64 e = 0; e < scored.table.exits; ++e) {
       i64 correct = 0;
       for (i64 s = 0; s < scored.table.samples; ++s) correct += scored.table.correct(s, e);

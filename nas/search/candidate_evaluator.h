@@ -86,8 +86,7 @@ struct Tuning {
   // Thresholds are tuned on the latency that it predicts, in picoseconds; null: on MACs.
   const LatencyTable* latency = nullptr;
 };
-// Thresholds are tuned on what the objective counts; but with a target in MACs, which nothing else would
-// keep, on MACs.
+// Towards tuning_target, on the cost that tunes_on_latency says.
 Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency = nullptr);
 
 // Any plan, scored on a split: the part that `tune` shares.

@@ -10,15 +10,19 @@
 namespace offramp::nas {
 
 struct SearchConfig {
-  std::string data = "fashion-mnist", space = "small", recipe = "offramp", objective = "macs";
-  i64 target_macs = 0;  // average per sample; 0: none
+  std::string data = "fashion-mnist", space = "small", recipe = "offramp";
+  std::string objective = "macs";  // costs minimised beside the error (nas/search/objectives.h)
+  i64 target_macs = 0;             // average per sample; 0: none
+  double target_latency_us = 0;    // likewise, expected; excludes the other
   u64 seed = 1;
 
-  // Hard limits, 0: none. MACs and latency are those of an image that runs past every exit to the end.
+  // Hard limits, 0: none.
   struct Limits {
-    double latency_us = 0;
+    double latency_us = 0;  // of an image that runs past every exit to the end
     i64 macs = 0, params = 0;
-    i64 memory = 0;  // bytes: weights and arena at batch 1
+    i64 memory = 0;             // bytes: weights and arena at batch 1
+    double avg_latency_us = 0;  // expected, at the thresholds chosen
+    i64 avg_macs = 0;
   } limits;
   struct Supernet {
     i64 epochs = 3;
