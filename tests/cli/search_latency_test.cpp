@@ -85,6 +85,33 @@ TEST(SearchLatency, SameTableSameFrontWhateverInterruptsIt) {
     expect_failure(words + " --target-us 0.001", 4, "0.001 us");
   }
 
+  // eval predicts the same, path by path, and measures where there is no table.
+  const Row last_row = front_of(whole).back();
+  const std::string eval = "eval --json --threads 1 --split tune --model " + whole + "/models/" +
+                           last_row[0] + ".safetensors --latency";
+  for (const std::string& from : {" --latency-table " + table, std::string()}) {
+    const Ran evaluated = offramp_run(eval + from);
+    ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+    const nlohmann::json e = evaluated.json();
+    double sum = 0, before = 0;
+    for (const auto& exit : e["exits"]) {
+      const double us = exit["leave_latency_us"];
+      sum += double(exit["share"]) * us;
+      EXPECT_EQ(us > 0, double(exit["leave_macs"]) > 0);
+      if (us == 0 || from.empty()) continue;  // what the clock says of two paths may be anything
+      EXPECT_GT(us, before);
+      before = us;
+    }
+    EXPECT_NEAR(double(e["latency_us"]), sum, 1e-9 * sum);
+    EXPECT_GE(double(e["full_latency_us"]), from.empty() ? 0 : before);
+    EXPECT_GT(double(e["full_latency_us"]), 0);
+    EXPECT_EQ(e["latency"]["source"], from.empty() ? "measured" : table);
+    EXPECT_EQ(e["latency"]["threads"], 1);
+    if (from.empty()) continue;
+    EXPECT_NEAR(double(e["latency_us"]), std::stod(last_row[6]), 0.006);
+  }
+  expect_failure(eval + " --latency-table " + dir / "none.tsv", 3, "none.tsv");
+
   // A target in us: the most accurate network that keeps it, with the thresholds that tune finds for it.
   const std::vector<Row> rows = front_of(whole);
   const double target = std::stod(rows[rows.size() / 2][6]) + 0.01;
