@@ -50,6 +50,9 @@ ordered_json to_json(const nas::Study& s, const std::vector<double>& budgets) {
     at["accuracy_test"] = final ? ordered_json(final->accuracy_test) : ordered_json();
     best.push_back(at);
   }
+  ordered_json rungs = ordered_json::array();
+  for (const nas::Study::Rung& r : s.rung_costs())
+    rungs.push_back({{"epochs", r.epochs}, {"candidates", r.candidates}, {"training_macs", r.train_macs}});
   ordered_json generations = ordered_json::array();
   for (const nas::GenerationRecord& g : s.generations)
     generations.push_back(
@@ -77,6 +80,7 @@ ordered_json to_json(const nas::Study& s, const std::vector<double>& budgets) {
           {"hypervolume", s.classes ? ordered_json(s.hypervolume()) : ordered_json()},
           {"test_hypervolume", s.finals.empty() ? ordered_json() : ordered_json(s.test_hypervolume())},
           {"best", best},
+          {"rungs", rungs},
           {"generations", generations}};
 }
 

@@ -16,7 +16,7 @@ using nas::CandidateRecord;
 using nlohmann::ordered_json;
 
 bool scored(const CandidateRecord& c) {
-  return c.state == CandidateRecord::State::scored && c.violation <= 0;
+  return c.state == CandidateRecord::State::scored && c.violation <= 0 && c.rungs_left == 0;
 }
 
 // Genes that no parent has as this one does: what variation made new.
@@ -94,7 +94,9 @@ std::string text_of(const nas::Study& study, const nas::Space& space, const Cand
   text += "  genotype " + nas::to_text(c.genotype) + "\n";
   text += "  evaluation " + std::to_string(c.id + 1) + " of " + std::to_string(study.candidates.size()) +
           ", generation " + std::to_string(c.generation) + ", weights: " + c.weights + "\n";
-  if (c.train_macs > 0) text += "  training of its own: " + format_count(c.train_macs) + " MACs\n";
+  if (c.train_macs > 0)
+    text += "  training of its own: " + format_count(c.train_macs) + " MACs, " + std::to_string(c.epochs) +
+            " of " + std::to_string(study.config.candidate.epochs) + " epochs\n";
   for (std::size_t e = 0; e < c.exit_shares.size(); ++e)
     text += "  exit " + std::to_string(e) + (e + 1 == c.exit_shares.size() ? " (final)" : "") + ": " +
             format_percent(c.exit_shares[e]) + " leave, " + format_percent(c.exit_accuracies[e]) +
@@ -109,7 +111,9 @@ std::string text_of(const nas::Study& study, const nas::Space& space, const Cand
     if (s.dominated_by.size() > kNamed)
       text += "  and " + std::to_string(s.dominated_by.size() - kNamed) + " more\n";
   } else if (c.state == CandidateRecord::State::scored) {
-    text += "not feasible: it breaks a limit\n";
+    text += c.violation > 0
+                ? "not feasible: it breaks a limit\n"
+                : "on no front: others of its generation were better when its training was stopped\n";
   }
   text += "ancestry:\n";
   for (const auto& [ancestor, distance] : ancestry(study, c)) {
@@ -146,6 +150,8 @@ ordered_json json_of(const nas::Study& study, const nas::Space& space, const Can
           {"genotype", c.genotype},
           {"generation", c.generation},
           {"train_macs", c.train_macs},
+          {"epochs", c.epochs},
+          {"rungs_left", c.rungs_left},
           {"accuracy_tune", c.accuracy_tune},
           {"avg_macs", c.avg_macs},
           {"full_macs", c.full_macs},

@@ -83,8 +83,9 @@ std::string candidates_chart(const Study& study, i64 chosen, Objective cost) {
     if (c.state == CandidateRecord::State::scored) {
       const double x = value_of(cost, figures_of(c));
       all.points.push_back({x, 100 * c.accuracy_tune});
-      all.labels.push_back("candidate " + std::to_string(c.id) + ": " + percent(c.accuracy_tune) + " at " +
-                           in_words(cost, x));
+      all.labels.push_back(
+          "candidate " + std::to_string(c.id) + ": " + percent(c.accuracy_tune) + " at " + in_words(cost, x) +
+          (c.rungs_left > 0 ? ", stopped after " + std::to_string(c.epochs) + " epochs" : ""));
     }
   const Objective both[] = {Objective::error, cost};
   const Front points = study.front(both);  // ascending in error: from the dear end
@@ -161,6 +162,14 @@ std::string training_table(const TrainingCost& cost) {
                 {"in all", billions(cost.total())}});
 }
 
+std::string rungs_table(const std::vector<Study::Rung>& rungs) {
+  Rows rows{{"epochs", "candidates", "training MACs"}};
+  for (const Study::Rung& r : rungs)
+    rows.push_back({std::to_string(r.epochs), std::to_string(r.candidates),
+                    number("%.3fG", double(r.train_macs) / 1e9)});
+  return table(rows);
+}
+
 std::string failures_table(const Study& study) {
   Rows rows{{"candidate", "generation", "reason"}};
   for (const CandidateRecord& c : study.candidates)
@@ -215,6 +224,8 @@ std::string html_report(const Study& study, const std::optional<nn::Model>& chos
   if (const std::string best = best_chart(study); !best.empty())
     out += section("Best accuracy at the target", best);
   out += section("Training: forward MACs x images", training_table(study.training));
+  if (const auto rungs = study.rung_costs(); !rungs.empty())
+    out += section("Successive halving of the candidates", rungs_table(rungs));
   if (study.failed() > 0) out += section("Failed candidates", failures_table(study));
   out += section("Events", events_table(study));
   out += section("Configuration", "<pre>" + escaped(to_toml(c)) + "</pre>\n");

@@ -106,11 +106,13 @@ nn::EarlyExitNetwork CandidateEvaluator::starting_network(const Genotype& genoty
 }
 
 ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpose, const std::string& phase,
-                                        const Watch& watch, const std::string& checkpoint, i64* macs) const {
+                                        const Watch& watch, const std::string& checkpoint, i64* macs,
+                                        i64 stop_after) const {
   const bool candidate = purpose == Purpose::candidate;
   nn::EarlyExitNetwork network =
       starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
-  const Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
+  Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
+  regime.stop_after = stop_after;
   const i64 images = candidate ? config_.candidate.recalibrate : config_.final.recalibrate;
   const TrainingData training{splits_.train, normalisation_};
   if (regime.epochs > 0) {
@@ -122,13 +124,16 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
                     normalisation_, tuning_of(config_, latency_), watch);
 }
 
-CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Watch& watch) const {
-  const double start = now_seconds();
+CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Rung& rung,
+                                             const Watch& watch) const {
+  const double start = now_seconds() - rung.seconds;
   CandidateRecord record{.id = proposal.id,
                          .generation = proposal.generation,
                          .genotype = proposal.genotype,
                          .origin = proposal.origin,
-                         .parents = proposal.parents};
+                         .parents = proposal.parents,
+                         .epochs = rung.left > 0 ? rung.epochs : config_.candidate.epochs,
+                         .rungs_left = rung.left};
   record.weights = candidates_from_scratch(config_) ? "scratch, trained"
                    : config_.candidate.epochs > 0   ? "supernet, fine-tuned"
                                                     : "supernet";
@@ -138,8 +143,8 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
     limited.deadline = watch.deadline > 0 ? std::min(watch.deadline, start + limit) : start + limit;
   try {
     const StorageLimit memory(config_.candidate.rss);
-    const ScoredNetwork scored =
-        score(proposal.genotype, Purpose::candidate, "candidate", limited, "", &record.train_macs);
+    const ScoredNetwork scored = score(proposal.genotype, Purpose::candidate, "candidate", limited,
+                                       rung.checkpoint, &record.train_macs, rung.left > 0 ? rung.epochs : 0);
     record.accuracy_tune = scored.accuracy();
     record.avg_macs = scored.average_macs();
     record.full_macs = scored.full_macs();

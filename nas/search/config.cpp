@@ -4,6 +4,7 @@
 #include "kernels/nearest.h"
 #include "nas/parse.h"
 #include "nas/search/config_kinds.h"
+#include "nas/search/halving.h"
 #include "nas/search/objectives.h"
 #include "nas/toml.h"
 #include "tensor/file.h"
@@ -56,6 +57,9 @@ bool wants_supernet(const SearchConfig& config) {
 void require_consistent(const SearchConfig& config) {
   if (candidates_from_scratch(config) && config.candidate.epochs == 0)
     throw usage_error("candidate.init=scratch: untrained candidates say nothing; set candidate.epochs too");
+  if (config.candidate.rungs > 0 && config.candidate.halving == 0)
+    throw usage_error("candidate.rungs are those of successive halving: set candidate.halving too");
+  rung_epochs(config);  // throws where there are not enough epochs
   if (config.target_macs > 0 && config.target_latency_us > 0)
     throw usage_error(
         "target_macs and target_latency_us exclude each other: thresholds are tuned on one cost; "

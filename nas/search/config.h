@@ -45,6 +45,9 @@ struct SearchConfig {
     // inherit: the supernet's weights; scratch: fresh ones, drawn from the run's seed and the genotype.
     std::string init = "inherit";
     i64 epochs = 0;  // of training from there
+    // Successive halving (nas/search/halving.h): the best 1/halving of a rung go on to halving times as many
+    // epochs; 0: all candidates get all epochs. rungs 0: as many as epochs can be divided for.
+    i64 halving = 0, rungs = 0;
     double lr = 0.02;
     std::optional<double> warmup, weight_decay, clip;  // none ("train" in a file): as train.* has it
     i64 recalibrate = 512;                             // training images behind its normalisation statistics

@@ -78,6 +78,10 @@ class Keys : public KeyList {
     text("candidate.init", [](auto& c) -> auto& { return c.candidate.init; }, {"inherit", "scratch"});
     count(
         "candidate.epochs", [](auto& c) -> auto& { return c.candidate.epochs; }, 0);
+    count(
+        "candidate.halving", [](auto& c) -> auto& { return c.candidate.halving; }, 0);
+    count(
+        "candidate.rungs", [](auto& c) -> auto& { return c.candidate.rungs; }, 0);
     number(
         "candidate.lr", [](auto& c) -> auto& { return c.candidate.lr; }, 0, 100);
     number_or_train(

@@ -12,6 +12,7 @@
 #include "nas/latency/timed_network.h"
 #include "nas/search/candidate_evaluator.h"
 #include "nas/search/front.h"
+#include "nas/search/generation.h"
 #include "nas/search/limits.h"
 #include "nas/search/objectives.h"
 #include "nas/search/run_dir.h"
@@ -66,6 +67,7 @@ class Run {
         latency_(run_latency()),
         evaluator_(exec, space_, supernet_ ? &*supernet_ : nullptr, splits_, normalisation_, config_,
                    latency_ ? &latency_->table() : nullptr),
+        generation_(store_, paths_, space_, evaluator_, config_),
         generations_known_(i64(store_.generations().size())) {}
 
   SearchResult run() {
@@ -133,20 +135,21 @@ class Run {
       if (proposals.empty()) break;  // the space is used up
       if (latency_) latency_->complete(proposals, watch_);
       std::vector<Evaluation> evaluations;
-      for (const Proposal& proposal : proposals) {
-        const CandidateRecord record = evaluated(proposal);
-        evaluations.push_back({record.id, outcome_of(space_, config_, record)});
-        front_.insert(record.id, evaluations.back().outcome);
-        if (meets_target(config_, record.avg_macs, record.latency_us)) meeting_target_.insert(record.id);
-        train_macs += record.train_macs;
-        failed_ += record.state == CandidateRecord::State::failed;
-        ++done;
+      generation_.evaluate(proposals, watch_, [&](const CandidateRecord* record) {
+        if (record) {
+          evaluations.push_back({record->id, outcome_of(space_, config_, *record)});
+          front_.insert(record->id, evaluations.back().outcome);
+          if (meets_target(config_, record->avg_macs, record->latency_us)) meeting_target_.insert(record->id);
+          train_macs += record->train_macs;
+          failed_ += record->state == CandidateRecord::State::failed;
+          ++done;
+        }
         watch_.progress({.phase = "search",
                          .done = done,
                          .total = config_.search.evals,
                          .unit = "candidate",
                          .best = best_in_words()});
-      }
+      });
       sampler->tell(evaluations);
       hypervolume_ = front_hypervolume(front_.objectives(), objectives_, classes);
       const FrontPoint* best = best_at_target();
@@ -199,6 +202,9 @@ class Run {
     for (const CandidateRecord& c : all)
       if (c.state == CandidateRecord::State::scored && (!nearest || c.violation < nearest->violation))
         nearest = &c;
+    if (nearest->violation <= 0)
+      throw Error("every candidate that was to be trained to the end failed; the archive says why",
+                  Error::Kind::infeasible);
     const auto plan = plan_of(space_, nearest->genotype, task_of(splits_.train), true);
     NetworkSize size = size_of(plan, exec_.target(), config_.limits, latency_ ? &latency_->table() : nullptr);
     size.avg_macs = nearest->avg_macs, size.avg_us = nearest->latency_us;
@@ -211,29 +217,6 @@ class Run {
     store_.set_meta(kMetaInfeasible, why);
     store_.set_meta(kMetaFinished, "1");
     throw Error(why, Error::Kind::infeasible);
-  }
-
-  // What the archive holds is not what this configuration proposes.
-  [[noreturn]] void foreign(const std::string& what) const {
-    throw input_error(paths_.archive() + " belongs to another configuration than " + paths_.config() + ": " +
-                      what + "; restore run.toml as it was, or start a new run");
-  }
-
-  // From the archive when it was evaluated before an interruption.
-  CandidateRecord evaluated(const Proposal& proposal) {
-    if (const auto known = store_.find(proposal.genotype)) {
-      if (known->id == proposal.id) return *known;
-      foreign("network " + to_text(proposal.genotype) + " is candidate " + std::to_string(known->id) +
-              " there and " + std::to_string(proposal.id) + " here");
-    }
-    if (store_.candidate(proposal.id))
-      foreign("candidate " + std::to_string(proposal.id) + " is another network there");
-    watch_.check();
-    const CandidateRecord record = evaluator_.evaluate(proposal, watch_);
-    if (record.state == CandidateRecord::State::failed)
-      watch_.note("candidate " + std::to_string(record.id) + " failed: " + record.reason);
-    store_.add(record);
-    return record;
   }
 
   // final.count of the front: the best under the target, then evenly spread over those that meet it (over all
@@ -401,6 +384,7 @@ class Run {
   std::optional<Supernet> supernet_;   // where any network starts from its weights
   std::optional<RunLatency> latency_;  // where latency is an objective, a limit or a column
   CandidateEvaluator evaluator_;
+  GenerationEvaluator generation_;
   Front front_;
   std::set<i64> meeting_target_;  // ids
   i64 generations_known_;         // rows that an interrupted run has left

@@ -7,6 +7,7 @@
 #include "kernels/error.h"
 #include "nas/search/evolution.h"
 #include "nas/search/exit_prediction.h"
+#include "nas/search/halving.h"
 #include "nas/search/nsga2.h"
 #include "nas/search/nsga3.h"
 #include "nas/search/random_search.h"
@@ -65,6 +66,7 @@ std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const
                              .batch = config.search.batch,
                              .seeds = {space.min_genotype(), space.max_genotype()},
                              .surrogate = {.kind = config.search.surrogate},
+                             .rungs = i64(rung_epochs(config).size()),
                              .inner_population = config.search.inner_population,
                              .inner_generations = config.search.inner_generations,
                              .subset = config.search.subset == "gaps"
@@ -105,7 +107,7 @@ std::unique_ptr<Sampler> make_sampler(Exec& exec, const Space& space, const Task
 
 Outcome outcome_of(const Space& space, const SearchConfig& config, const CandidateRecord& record) {
   if (record.state == CandidateRecord::State::failed) return Failed{record.reason};
-  Scored scored{record.objectives, record.violation};
+  Scored scored{record.objectives, record.violation, record.rungs_left};
   if (config.search.sampler == "surrogate")
     scored.learned = lesson_of(space, teaching_of(space, config), record);
   return scored;

@@ -30,7 +30,7 @@ constexpr const char* kSchema =
     "CREATE TABLE candidate(id INTEGER PRIMARY KEY, genotype TEXT NOT NULL UNIQUE, " OFFRAMP_CANDIDATE_FIELDS
     ");"
     "CREATE TABLE rung(id INTEGER NOT NULL, genotype TEXT NOT NULL, " OFFRAMP_CANDIDATE_FIELDS
-    ", PRIMARY KEY(id, rungs_left)) WITHOUT ROWID;"
+    ", PRIMARY KEY(id, rungs_left));"
     "CREATE TABLE training(phase TEXT PRIMARY KEY NOT NULL, macs INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE generation(generation INTEGER PRIMARY KEY, hypervolume REAL, front_size INTEGER NOT NULL, "
     "evaluations INTEGER NOT NULL, failures INTEGER NOT NULL, best_at_target REAL, best_id INTEGER NOT NULL, "

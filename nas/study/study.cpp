@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "kernels/error.h"
 #include "nas/parse.h"
@@ -72,6 +73,20 @@ double Study::seconds() const {
   double sum = 0;
   for (const CandidateRecord& c : candidates) sum += c.seconds;
   return sum;
+}
+
+std::vector<Study::Rung> Study::rung_costs() const {
+  std::map<i64, Rung> by_epochs;
+  for (std::size_t i = 0; i < rungs.size(); ++i) {
+    const bool goes_on = i > 0 && rungs[i - 1].id == rungs[i].id;
+    Rung& rung = by_epochs[rungs[i].epochs];
+    rung.epochs = rungs[i].epochs;
+    ++rung.candidates;
+    rung.train_macs += rungs[i].train_macs - (goes_on ? rungs[i - 1].train_macs : 0);
+  }
+  std::vector<Rung> all;
+  for (const auto& [epochs, rung] : by_epochs) all.push_back(rung);
+  return all;
 }
 
 const CandidateRecord* Study::candidate(i64 id) const {

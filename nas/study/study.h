@@ -35,7 +35,13 @@ struct Study {
   std::vector<FrontRow> finals;  // ascending in MACs; empty while the run goes on
 
   i64 failed() const;
-  double seconds() const;                          // spent on candidates
+  double seconds() const;  // spent on candidates
+  // Successive halving, from the first rung on; empty without it.
+  struct Rung {
+    i64 epochs = 0, candidates = 0;
+    i64 train_macs = 0;  // of this rung alone
+  };
+  std::vector<Rung> rung_costs() const;
   const CandidateRecord* candidate(i64 id) const;  // null: there is none
   // Non-dominated candidates in these objectives, as scored during the search. On error and average MACs,
   // runs compare whatever they searched for.

@@ -39,7 +39,7 @@ class SearchTuning : public SearchRun {
   CandidateRecord evaluated() {
     const CandidateEvaluator evaluator(exec_, space_, &supernet_, splits_, normalisation_, request_.config,
                                        &table_);
-    const CandidateRecord record = evaluator.evaluate({.id = 1, .genotype = space_.min_genotype()}, {});
+    const CandidateRecord record = evaluator.evaluate({.id = 1, .genotype = space_.min_genotype()}, {}, {});
     EXPECT_EQ(record.state, CandidateRecord::State::scored) << record.reason;
     return record;
   }

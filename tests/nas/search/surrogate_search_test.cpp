@@ -150,6 +150,41 @@ TEST(SurrogateSearch, LearnsOnlyWhatIsNotKnownExactly) {
   }
 }
 
+// Two thirds of the candidates were trained less, which costs each the same: predictions are of the whole
+// training, and those that were stopped are no part of the front that the next ones are chosen for.
+TEST(SurrogateSearch, HowLongCandidatesWereTrainedIsKnownToTheSurrogate) {
+  const GeneSpace space{std::vector<i32>(8, 4), {}, {}};
+  const auto error = [](const Genotype& g) {
+    double sum = 0;
+    for (std::size_t i = 0; i < g.size(); ++i) sum += double(3 - g[i]) / double(1 + i);
+    return sum;
+  };
+  const auto off_by = [&](i64 rungs) {
+    Exec exec;
+    SurrogateSearchOptions options = quick(5);
+    options.rungs = rungs;
+    SurrogateSearch sampler(exec, space, {}, options);
+    for (int generation = 0; generation < 2; ++generation) {
+      std::vector<Evaluation> told;
+      for (const Proposal& p : sampler.ask(100)) {
+        double cost = 0;
+        for (i32 gene : p.genotype) cost += gene;
+        const i64 left = generation == 0 ? p.id % 3 : 0;
+        told.push_back({p.id, Scored{{error(p.genotype) + 5 * double(left), cost}, 0, left}});
+      }
+      sampler.tell(told);
+    }
+    double sum = 0;
+    i64 n = 0;
+    for (const Candidate& c : sampler.candidates())
+      if (!c.proposal.predicted.empty()) sum += c.proposal.predicted[0] - error(c.proposal.genotype), ++n;
+    EXPECT_EQ(n, 6);
+    return std::abs(sum / double(n));
+  };
+  EXPECT_LT(off_by(3), 1);
+  EXPECT_GT(off_by(1), 2) << "the comparison shows little";
+}
+
 TEST(SurrogateSearch, TheInnerSearchMayMinimiseSomethingElse) {
   const bench::KnownFront problem = bench::zdt(12, 4, 0.5);
   // A target for f1: the error grows with the distance from it, as AEBNAS has it.
