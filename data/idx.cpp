@@ -39,7 +39,7 @@ Tensor read_idx(const std::string& path) {
     count *= extent;
     extents.push_back(extent);
   }
-  Tensor out = Tensor::empty(Shape(std::move(extents)), DType::u8);
+  Tensor out = Tensor::empty(Shape(extents), DType::u8);
   reader->read(out.data<u8>(), count);
   reader->finish();
   return out;

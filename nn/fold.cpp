@@ -27,6 +27,8 @@ class Folder {
   }
 
   void run() {
+    plan_.weights.reserve(2 *
+                          plan_.weights.size());  // a weight and a bias for each folded norm, which has four
     for (PlanStage& stage : plan_.stages) {
       merge(stage.body);
       merge(stage.head);
@@ -68,6 +70,7 @@ class Folder {
 
   void merge(std::vector<Step>& steps) {
     std::vector<Step> out;
+    out.reserve(steps.size());
     for (const Step& s : steps) {
       const auto sole_producer = [&](int buffer) -> Step* {
         if (buffer < 0 || readers_[size_t(buffer)] != 1) return nullptr;
@@ -104,18 +107,19 @@ class Folder {
   // in double, rounded once.
   void fold_norm(Step& conv, const Step& norm) {
     const auto weight = [&](int i) -> const PlanWeight& { return plan_.weights[size_t(i)]; };
-    const PlanWeight w = weight(conv.w);
+    const std::string name = weight(conv.w).name;  // adding weights moves them
+    const Tensor w = weight(conv.w).value;
     const i64 out = std::get<NormDims>(norm.dims).c;
-    const Device device = w.value.device();
-    Tensor folded = Tensor::empty(w.value.shape(), DType::f32, device);
+    const Device device = w.device();
+    Tensor folded = Tensor::empty(w.shape(), DType::f32, device);
     Tensor bias = Tensor::empty({out}, DType::f32, device);
     if (device == Device::cpu) {
       const float *mean = weight(norm.mean).value.data<float>(), *var = weight(norm.var).value.data<float>(),
                   *gamma = weight(norm.gamma).value.data<float>(),
                   *beta = weight(norm.beta).value.data<float>(),
                   *old_bias = conv.bias < 0 ? nullptr : weight(conv.bias).value.data<float>(),
-                  *from = w.value.data<float>();
-      const i64 each = w.value.count() / out;
+                  *from = w.data<float>();
+      const i64 each = w.count() / out;
       for (i64 c = 0; c < out; ++c) {
         const double scale = double(gamma[c]) / std::sqrt(double(var[c]) + double(norm.eps));
         for (i64 i = 0; i < each; ++i) folded.data<float>()[c * each + i] = float(from[c * each + i] * scale);
@@ -123,8 +127,7 @@ class Folder {
         bias.data<float>()[c] = float((b - mean[c]) * scale + beta[c]);
       }
     }
-    std::string stem = w.name;
-    if (const size_t dot = stem.rfind(".weight"); dot != std::string::npos) stem.resize(dot);
+    const std::string stem = name.substr(0, name.rfind(".weight"));
     conv.w = add_weight(stem + ".weight", std::move(folded));
     conv.bias = add_weight(stem + ".bias", std::move(bias));
     conv.act = norm.act;
@@ -134,6 +137,7 @@ class Folder {
   void drop_unused() {
     std::vector<int> new_weight(plan_.weights.size(), -1), new_buffer(plan_.buffers.size(), -1);
     std::vector<PlanWeight> weights;
+    weights.reserve(plan_.weights.size());
     std::vector<i64> buffers{plan_.buffers[0]};
     new_buffer[0] = 0;
     const auto keep_weight = [&](int& i) {
@@ -141,7 +145,7 @@ class Folder {
       int& to = new_weight[size_t(i)];
       if (to < 0) {
         to = int(weights.size());
-        weights.push_back(plan_.weights[size_t(i)]);
+        weights.push_back(std::move(plan_.weights[size_t(i)]));  // asked for once
       }
       i = to;
     };

@@ -1,7 +1,9 @@
 #include "nn/record.h"
 
-#include <map>
+#include <algorithm>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "kernels/error.h"
 #include "kernels/recorder.h"
@@ -11,33 +13,56 @@ namespace {
 
 using namespace kernels;
 
+// Indices by address, in a sorted list: addresses come nearly in ascending order.
+class AddressMap {
+ public:
+  void set(const void* address, int index) {
+    const auto at = place(address);
+    if (at != entries_.end() && at->first == address)
+      entries_[size_t(at - entries_.begin())].second = index;
+    else
+      entries_.insert(at, {address, index});
+  }
+  int find(const void* address) const {  // -1: not there
+    const auto at = place(address);
+    return at != entries_.end() && at->first == address ? at->second : -1;
+  }
+
+ private:
+  using Entry = std::pair<const void*, int>;
+  std::vector<Entry>::const_iterator place(const void* address) const {
+    return std::lower_bound(entries_.begin(), entries_.end(), address,
+                            [](const Entry& e, const void* a) { return std::less<>()(e.first, a); });
+  }
+  std::vector<Entry> entries_;
+};
+
 // Translates recorded pointers into buffer and weight indices.
 class PlanBuilder {
  public:
   explicit PlanBuilder(Plan& plan) : plan_(plan) {}
 
   void add_weight(const std::string& name, const Tensor& value) {
-    weight_at_[value.data<float>()] = int(plan_.weights.size());
+    weight_at_.set(value.data<float>(), int(plan_.weights.size()));
     plan_.weights.push_back({name, value});
   }
   int add_buffer(const void* address, i64 floats) {
     const int id = int(plan_.buffers.size());
     plan_.buffers.push_back(floats);
-    buffer_at_[address] = id;
+    buffer_at_.set(address, id);
     return id;
   }
   int buffer(const float* address) const {
     if (!address) return -1;
-    const auto found = buffer_at_.find(address);
-    if (found == buffer_at_.end()) throw Error("record: a call reads memory that no recorded call wrote");
-    return found->second;
+    const int found = buffer_at_.find(address);
+    if (found < 0) throw Error("record: a call reads memory that no recorded call wrote");
+    return found;
   }
   int weight(const float* address) const {
     if (!address) return -1;
-    const auto found = weight_at_.find(address);
-    if (found == weight_at_.end())
-      throw Error("record: a call reads a weight that is no parameter of the network");
-    return found->second;
+    const int found = weight_at_.find(address);
+    if (found < 0) throw Error("record: a call reads a weight that is no parameter of the network");
+    return found;
   }
 
   // One Step per recorded call.
@@ -114,7 +139,7 @@ class PlanBuilder {
   }
 
   Plan& plan_;
-  std::map<const void*, int> buffer_at_, weight_at_;
+  AddressMap buffer_at_, weight_at_;
 };
 
 }  // namespace
@@ -123,6 +148,7 @@ Plan record(EarlyExitNetwork& network) {
   const Architecture& arch = network.architecture();
   Plan plan{.height = arch.height, .width = arch.width, .channels = arch.channels, .classes = arch.classes};
   PlanBuilder builder(plan);
+  plan.weights.reserve(network.named_parameters().size() + network.named_buffers().size());
   for (const auto& p : network.named_parameters()) builder.add_weight(p.name, p.variable.value());
   for (const auto& b : network.named_buffers()) builder.add_weight(b.name, b.tensor);
 

@@ -109,7 +109,7 @@ Entry entry_from(const std::string& name, const Json& json, i64 data_bytes) {
     throw input_error("dtype " + shown(dtype) + " is not supported, wanted F32, F64, I64, U8 or BF16");
   std::vector<i64> extents;
   for (const Json& extent : json["shape"]) extents.push_back(whole_number(extent));
-  out.shape = Shape(std::move(extents));
+  out.shape = Shape(extents);
   out.begin = whole_number(json["data_offsets"][0]);
   out.end = whole_number(json["data_offsets"][1]);
   if (out.begin > out.end || out.end > data_bytes)

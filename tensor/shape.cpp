@@ -8,13 +8,13 @@ namespace {
 
 constexpr i64 kMaxCount = i64{1} << 40;
 
-std::string text(const std::vector<i64>& extents) {
+std::string text(const Extents& extents) {
   std::string out = "[";
   for (size_t i = 0; i < extents.size(); ++i) out += (i ? "," : "") + std::to_string(extents[i]);
   return out + "]";
 }
 
-void require_extents(const std::vector<i64>& extents) {
+void require_extents(const Extents& extents) {
   // Extents beyond a zero still have to be sane: the non-zero ones alone must fit.
   i64 product = 1;
   for (i64 e : extents) {
@@ -27,13 +27,11 @@ void require_extents(const std::vector<i64>& extents) {
 
 }  // namespace
 
-Shape::Shape(std::initializer_list<i64> extents) : extents_(extents) { require_extents(extents_); }
-Shape::Shape(std::vector<i64> extents) : extents_(std::move(extents)) { require_extents(extents_); }
+Shape::Shape(std::initializer_list<i64> extents) : Shape(std::span(extents.begin(), extents.size())) {}
+Shape::Shape(std::span<const i64> extents) : extents_(extents) { require_extents(extents_); }
 
-i64 Shape::operator[](i64 i) const {
-  const i64 at = i < 0 ? i + rank() : i;
-  if (at < 0 || at >= rank()) throw input_error("shape: axis " + std::to_string(i) + " asked of " + str());
-  return extents_[size_t(at)];
+void Shape::no_axis(i64 i) const {
+  throw input_error("shape: axis " + std::to_string(i) + " asked of " + str());
 }
 
 i64 Shape::count() const {

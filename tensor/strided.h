@@ -1,5 +1,6 @@
 // Walks two strided arrays of one shape together, with neighbouring axes merged where both allow it.
 #pragma once
+#include <span>
 #include <vector>
 
 #include "kernels/types.h"
@@ -15,7 +16,7 @@ struct StridedPair {
   Axis inner{1, 1, 1};
   bool empty = false;
 
-  StridedPair(const std::vector<i64>& extents, const std::vector<i64>& a, const std::vector<i64>& b) {
+  StridedPair(std::span<const i64> extents, std::span<const i64> a, std::span<const i64> b) {
     std::vector<Axis> axes;
     for (size_t i = 0; i < extents.size(); ++i) {
       if (extents[i] == 0) empty = true;

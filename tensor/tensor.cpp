@@ -16,8 +16,8 @@ namespace offramp {
 
 namespace {
 
-std::vector<i64> row_major(const Shape& shape) {
-  std::vector<i64> strides(size_t(shape.rank()));
+Extents row_major(const Shape& shape) {
+  Extents strides(size_t(shape.rank()));
   i64 step = 1;
   for (i64 i = shape.rank() - 1; i >= 0; --i) {
     strides[size_t(i)] = step;
@@ -99,7 +99,7 @@ void on_card(Body&& body) {
   if constexpr (cuda::kBuilt) body(cuda::Gpu::instance());
 }
 
-cuda::Strided card_walk(const Shape& shape, const std::vector<i64>& to, const std::vector<i64>& from) {
+cuda::Strided card_walk(const Shape& shape, const Extents& to, const Extents& from) {
   const detail::StridedPair pair(shape.extents(), to, from);
   cuda::Strided walk;
   const auto add = [&](const detail::StridedPair::Axis& axis) {
@@ -269,7 +269,7 @@ Tensor Tensor::reshape(std::initializer_list<i64> extents) const {
     if (known <= 0 || count() % known) refuse("cannot infer the -1 in a reshape of " + shape_.str());
     wanted[size_t(open)] = count() / known;
   }
-  return reshape(Shape(std::move(wanted)));
+  return reshape(Shape(wanted));
 }
 
 Tensor Tensor::slice(i64 axis, i64 begin, i64 length) const {
@@ -280,9 +280,9 @@ Tensor Tensor::slice(i64 axis, i64 begin, i64 length) const {
     refuse("slice [" + std::to_string(begin) + ", +" + std::to_string(length) + ") of axis " +
            std::to_string(axis) + " does not fit " + shape_.str());
   Tensor out = *this;
-  std::vector<i64> extents = shape_.extents();
+  Extents extents = shape_.extents();
   extents[size_t(axis)] = length;
-  out.shape_ = Shape(std::move(extents));
+  out.shape_ = Shape(extents);
   out.offset_ += begin * strides_[size_t(axis)];
   return out;
 }
@@ -298,12 +298,12 @@ Tensor Tensor::permute(std::vector<i64> axes) const {
   }
   if (!fits) refuse("permute wants every axis of " + shape_.str() + " once");
   Tensor out = *this;
-  std::vector<i64> extents(axes.size());
+  Extents extents(axes.size());
   for (size_t i = 0; i < axes.size(); ++i) {
     extents[i] = shape_[axes[i]];
     out.strides_[i] = strides_[size_t(axes[i])];
   }
-  out.shape_ = Shape(std::move(extents));
+  out.shape_ = Shape(extents);
   return out;
 }
 

@@ -31,7 +31,7 @@ class Tensor {
   i64 rank() const { return shape_.rank(); }
   i64 extent(i64 i) const { return shape_[i]; }
   i64 count() const { return shape_.count(); }
-  const std::vector<i64>& strides() const { return strides_; }  // in elements
+  const Extents& strides() const { return strides_; }  // in elements
   DType dtype() const { return dtype_; }
   Device device() const;
   bool is_contiguous() const;  // row-major without gaps
@@ -76,7 +76,7 @@ class Tensor {
 
  private:
   Shape shape_;
-  std::vector<i64> strides_;
+  Extents strides_;
   DType dtype_ = DType::f32;
   i64 offset_ = 0;  // in elements
   std::shared_ptr<Storage> storage_;

@@ -25,17 +25,20 @@ Conv2dDims require_dims(const Tensor& x, const Tensor& w, const Tensor& bias, co
                      .stride = o.stride,
                      .pad = o.pad,
                      .groups = o.groups};
-  const std::string shapes = "input " + x.shape().str() + ", weight " + w.shape().str() + ", stride " +
-                             std::to_string(o.stride) + ", pad " + std::to_string(o.pad) + ", groups " +
-                             std::to_string(o.groups);
-  if (x.count() == 0 || w.count() == 0) refuse(kOp, "at least one sample, pixel, channel and tap", shapes);
-  if (o.stride < 1 || o.pad < 0 || o.groups < 1) refuse(kOp, "stride >= 1, pad >= 0, groups >= 1", shapes);
-  if (w.extent(2) != d.kernel) refuse(kOp, "a square kernel", shapes);
-  if (d.c_in % d.groups || d.c_out % d.groups) refuse(kOp, "groups that divide both channel counts", shapes);
+  const auto want = [&](const std::string& wanted) {
+    refuse(kOp, wanted,
+           "input " + x.shape().str() + ", weight " + w.shape().str() + ", stride " +
+               std::to_string(o.stride) + ", pad " + std::to_string(o.pad) + ", groups " +
+               std::to_string(o.groups));
+  };
+  if (x.count() == 0 || w.count() == 0) want("at least one sample, pixel, channel and tap");
+  if (o.stride < 1 || o.pad < 0 || o.groups < 1) want("stride >= 1, pad >= 0, groups >= 1");
+  if (w.extent(2) != d.kernel) want("a square kernel");
+  if (d.c_in % d.groups || d.c_out % d.groups) want("groups that divide both channel counts");
   if (w.extent(3) != d.c_in / d.groups)
-    refuse(kOp, "weights for " + std::to_string(d.c_in / d.groups) + " input channels a group", shapes);
+    want("weights for " + std::to_string(d.c_in / d.groups) + " input channels a group");
   if (d.h + 2 * d.pad < d.kernel || d.w + 2 * d.pad < d.kernel)
-    refuse(kOp, "a kernel that fits into the padded input", shapes);
+    want("a kernel that fits into the padded input");
   if (bias.defined() && bias.shape() != Shape{d.c_out})
     refuse(kOp, "bias [" + std::to_string(d.c_out) + "]", bias.shape().str());
   return d;

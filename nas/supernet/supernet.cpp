@@ -9,11 +9,11 @@ namespace offramp::nas {
 namespace {
 
 // Notes the greatest extents that any covering network asks for, by parameter name.
-class Extents : public nn::ParameterSource {
+class Greatest : public nn::ParameterSource {
  public:
   struct Wanted {
     std::string name;
-    std::vector<i64> extents;
+    Extents extents;
     nn::Init init;
   };
   std::vector<Wanted> wanted;
@@ -23,7 +23,7 @@ class Extents : public nn::ParameterSource {
     if (is_new) {
       wanted.push_back({name, shape.extents(), init});
     } else {
-      std::vector<i64>& have = wanted[at->second].extents;
+      Extents& have = wanted[at->second].extents;
       if (i64(have.size()) != shape.rank())
         throw Error("supernet: parameter '" + name + "' has different ranks in different networks");
       for (std::size_t i = 0; i < have.size(); ++i) have[i] = std::max(have[i], shape[i64(i)]);
@@ -69,11 +69,11 @@ class Supernet::Views : public nn::ParameterSource {
 
 Supernet::Supernet(Space space, const Task& task, Rng rng, Device device)
     : space_(std::move(space)), task_(task), device_(device) {
-  Extents extents;
+  Greatest extents;
   for (const Genotype& genotype : space_.covering_genotypes())
     nn::EarlyExitNetwork(space_.decode(genotype, task_), extents);
   nn::FreshParameters fresh(rng);
-  for (const Extents::Wanted& w : extents.wanted) {
+  for (const Greatest::Wanted& w : extents.wanted) {
     index_[w.name] = parameters_.size();
     const Variable value = fresh.parameter(w.name, Shape(w.extents), w.init);
     parameters_.push_back({w.name, Variable(value.value().to(device), /*requires_grad=*/true)});

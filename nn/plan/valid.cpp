@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include "kernels/act/act.h"
 #include "kernels/binary/binary.h"
@@ -36,7 +38,7 @@ i64 product(std::initializer_list<i64> extents) {
 struct Sizes {
   i64 x = 0, y = 0, z = 0;  // z 0: takes no second operand
   bool z_optional = false;
-  std::vector<i64> w;             // extents of the weight, empty: takes none
+  Shape w;                        // of the weight, without extents: takes none
   i64 bias = 0, per_channel = 0;  // 0: takes none; bias is optional, per_channel is for norm
 };
 
@@ -121,14 +123,14 @@ class Checker {
       want(index(stage.features) && (!stage.body.empty() || stage.features == features),
            "features must be a buffer that the body writes");
       steps(stage.body, here + " body");
-      want(written_[size_t(stage.features)], here + ": its body never writes its features");
+      want(written_[size_t(stage.features)], "its body never writes its features");
       features = stage.features;
       if (stage.has_exit()) {
         want(index(stage.logits) && plan_.buffers[size_t(stage.logits)] == plan_.classes,
-             here + ": logits must be a buffer of one value per class");
-        want(!written_[size_t(stage.logits)], here + ": logits are written before the head");
+             "logits must be a buffer of one value per class");
+        want(!written_[size_t(stage.logits)], "logits are written before the head");
         steps(stage.head, here + " head");
-        want(written_[size_t(stage.logits)], here + ": its head never writes its logits");
+        want(written_[size_t(stage.logits)], "its head never writes its logits");
       }
       // Samples that leave are moved out of the features alone, so nothing else may cross a stage.
       for (size_t b = 0; b < written_.size(); ++b) {
@@ -140,37 +142,51 @@ class Checker {
     where_.clear();
     want(plan_.stages.back().has_exit(), "the last stage has no head");
     for (size_t b = 0; b < dead_.size(); ++b)  // would ask for memory that nobody uses
-      want(dead_[b], "no step writes buffer " + std::to_string(b));
+      want(dead_[b], [&] { return "no step writes buffer " + std::to_string(b); });
   }
 
  private:
   bool index(int buffer) const { return buffer >= 0 && size_t(buffer) < plan_.buffers.size(); }
 
-  void want(bool ok, const std::string& what) const {
-    if (!ok) throw input_error("plan: " + (where_.empty() ? what : where_ + ": " + what));
+  // `what` in words, or a function that finds them: most plans are right, and words take longer than checks.
+  template <class What>
+  void want(bool ok, const What& what) const {
+    if (ok) return;
+    std::string where = where_, words;
+    if (step_) where += " step " + std::to_string(at_) + " (" + std::string(op_name(step_->dims)) + ")";
+    if constexpr (std::is_invocable_v<What>)
+      words = what();
+    else
+      words = what;
+    throw input_error("plan: " + (where.empty() ? words : where + ": " + words));
   }
 
   void buffer_holds(int buffer, i64 floats, const char* name) const {
-    want(index(buffer), std::string(name) + " is not a buffer");
-    want(plan_.buffers[size_t(buffer)] == floats, std::string(name) + " needs a buffer of " +
-                                                      std::to_string(floats) + " floats, got one of " +
-                                                      std::to_string(plan_.buffers[size_t(buffer)]));
+    want(index(buffer), [&] { return std::string(name) + " is not a buffer"; });
+    want(plan_.buffers[size_t(buffer)] == floats, [&] {
+      return std::string(name) + " needs a buffer of " + std::to_string(floats) + " floats, got one of " +
+             std::to_string(plan_.buffers[size_t(buffer)]);
+    });
   }
 
-  void weight_holds(int weight, const std::vector<i64>& extents, const char* name) const {
-    want(weight >= 0 && size_t(weight) < plan_.weights.size(), std::string(name) + " is not a weight");
-    const Tensor& t = plan_.weights[size_t(weight)].value;
-    const Shape shape(extents);
-    want(t.dtype() == DType::f32 && t.is_contiguous() && t.shape() == shape,
-         std::string(name) + " needs float32 " + shape.str() + ", '" + plan_.weights[size_t(weight)].name +
-             "' is " + std::string(dtype_name(t.dtype())) + " " + t.shape().str());
+  void weight_holds(int weight, const Shape& shape, const char* name) const {
+    want(weight >= 0 && size_t(weight) < plan_.weights.size(),
+         [&] { return std::string(name) + " is not a weight"; });
+    const PlanWeight& w = plan_.weights[size_t(weight)];
+    want(w.value.dtype() == DType::f32 && w.value.is_contiguous() && w.value.shape() == shape, [&] {
+      return std::string(name) + " needs float32 " + shape.str() + ", '" + w.name + "' is " +
+             std::string(dtype_name(w.value.dtype())) + " " + w.value.shape().str();
+    });
   }
 
   void steps(const std::vector<Step>& list, const std::string& segment) {
-    for (size_t i = 0; i < list.size(); ++i) {
-      where_ = segment + " step " + std::to_string(i) + " (" + std::string(op_name(list[i].dims)) + ")";
-      step(list[i]);
+    const std::string outside = std::exchange(where_, segment);
+    for (at_ = 0; at_ < list.size(); ++at_) {
+      step_ = &list[at_];
+      step(list[at_]);
     }
+    step_ = nullptr;
+    where_ = outside;
   }
 
   void step(const Step& s) {
@@ -192,8 +208,8 @@ class Checker {
     want(!written_[size_t(s.y)] && !dead_[size_t(s.y)] && s.y != 0, "y is written twice");
     written_[size_t(s.y)] = true;
 
-    if (!sizes.w.empty()) weight_holds(s.w, sizes.w, "w");
-    want(!sizes.w.empty() || s.w < 0, "takes no weights");
+    if (sizes.w.rank() > 0) weight_holds(s.w, sizes.w, "w");
+    want(sizes.w.rank() > 0 || s.w < 0, "takes no weights");
     if (s.bias >= 0) {
       want(sizes.bias > 0, "takes no bias");
       weight_holds(s.bias, {sizes.bias}, "bias");
@@ -209,7 +225,9 @@ class Checker {
 
   const Plan& plan_;
   std::vector<bool> written_, dead_;  // holds a value now; held one in an earlier stage
-  std::string where_;
+  std::string where_;                 // stage or part of it
+  const Step* step_ = nullptr;        // looked at, at_-th of its part
+  size_t at_ = 0;
 };
 
 }  // namespace

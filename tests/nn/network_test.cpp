@@ -227,7 +227,7 @@ class PrefixSource : public ParameterSource {
  public:
   explicit PrefixSource(Rng rng) : fresh_(rng) {}
   Variable parameter(const std::string& name, const Shape& shape, const Init& init) override {
-    std::vector<i64> large = shape.extents();
+    Extents large = shape.extents();
     for (i64& extent : large) extent += 3;
     ops::Prefix part{.out = shape[0]};
     if (shape.rank() > 1) part.in = shape[-1];
