@@ -91,6 +91,33 @@ nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, cons
   return model;
 }
 
+CandidateEvaluator::CandidateEvaluator(Exec& exec, const Space& space, const Supernet* supernet,
+                                       const data::Splits& splits, const data::Normalisation& normalisation,
+                                       const SearchConfig& config, const LatencyTable* latency)
+    : exec_(exec),
+      space_(space),
+      supernet_(supernet),
+      splits_(splits),
+      normalisation_(normalisation),
+      config_(config),
+      latency_(latency) {
+  if (config.tune.kind != tune_kind_name(TuneKind::genes)) return;
+  const Genotype every_exit = space.max_genotype();
+  for (i64 e = 0; e < space.exits(); ++e)
+    if (!space.threshold_gene(every_exit, e))
+      throw usage_error("tune.kind=genes: space " + space.name() + " has no threshold gene for its exit " +
+                        space.exit_name(e));
+}
+
+Tuning CandidateEvaluator::tuning_of(const Genotype& genotype) const {
+  Tuning tuning = nas::tuning_of(config_, latency_);
+  if (tuning.options.kind == TuneKind::genes)
+    for (i64 e = 0; e < space_.exits(); ++e)
+      if (space_.exit_on(genotype, e))
+        tuning.options.genes.push_back(float(*space_.threshold_gene(genotype, e)));
+  return tuning;
+}
+
 nn::EarlyExitNetwork CandidateEvaluator::starting_network(const Genotype& genotype, bool from_scratch) const {
   if (!from_scratch) {
     if (!supernet_) throw Error("a network is to inherit weights, but there is no supernet");
@@ -117,7 +144,7 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
   }
   recalibrate(exec_, network, training, images, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
-                    normalisation_, tuning_of(config_, latency_), watch);
+                    normalisation_, tuning_of(genotype), watch);
 }
 
 CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Watch& watch) const {

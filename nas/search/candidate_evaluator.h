@@ -27,6 +27,18 @@ struct ScoredNetwork {
   i64 full_macs() const;  // of a sample that runs to the end past every exit of the plan
 };
 
+// How the exits of a network are to decide and be tuned.
+struct Tuning {
+  nn::ExitRule rule;
+  bool calibrate = false;  // temperatures fitted on the split, in place of the rule's
+  TuneOptions options;
+  // Thresholds are tuned on the latency that it predicts, in picoseconds; null: on MACs.
+  const LatencyTable* latency = nullptr;
+};
+// Thresholds are tuned on what the objective counts; but with a target in MACs, which nothing else would
+// keep, on MACs.
+Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency = nullptr);
+
 class CandidateEvaluator {
  public:
   // Which of the configuration's sections says how a network is made.
@@ -34,17 +46,10 @@ class CandidateEvaluator {
 
   // All arguments must outlive the evaluator. `supernet` may be null where no network starts from its
   // weights. With a latency table, which then holds every key of what is evaluated, latency is an objective
-  // or a limit.
+  // or a limit. Throws Error(usage) when thresholds are to be genes and the space has none.
   CandidateEvaluator(Exec& exec, const Space& space, const Supernet* supernet, const data::Splits& splits,
                      const data::Normalisation& normalisation, const SearchConfig& config,
-                     const LatencyTable* latency = nullptr)
-      : exec_(exec),
-        space_(space),
-        supernet_(supernet),
-        splits_(splits),
-        normalisation_(normalisation),
-        config_(config),
-        latency_(latency) {}
+                     const LatencyTable* latency = nullptr);
 
   // Inherited or fresh weights, trained as `purpose` has it, normalisation re-estimated, folded, thresholds
   // tuned. `phase` names the progress bar; `macs` as in train_network.
@@ -57,6 +62,7 @@ class CandidateEvaluator {
 
  private:
   nn::EarlyExitNetwork starting_network(const Genotype& genotype, bool from_scratch) const;
+  Tuning tuning_of(const Genotype& genotype) const;
 
   Exec& exec_;
   const Space& space_;
@@ -77,18 +83,6 @@ void store_curve(nn::Model& model, const ScoredNetwork& scored);
 nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, const std::string& space,
                    const Genotype& genotype, const data::Splits& splits,
                    const data::Normalisation& normalisation, const std::string& build);
-
-// How the exits of a network are to decide and be tuned.
-struct Tuning {
-  nn::ExitRule rule;
-  bool calibrate = false;  // temperatures fitted on the split, in place of the rule's
-  TuneOptions options;
-  // Thresholds are tuned on the latency that it predicts, in picoseconds; null: on MACs.
-  const LatencyTable* latency = nullptr;
-};
-// Thresholds are tuned on what the objective counts; but with a target in MACs, which nothing else would
-// keep, on MACs.
-Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency = nullptr);
 
 // Any plan, scored on a split: the part that `tune` shares.
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,

@@ -72,7 +72,7 @@ struct SearchConfig {
     std::string confidence = "margin";
     bool calibrate = false;             // a temperature per exit, fitted on the tune split
     bool cascade = false;               // exits answer together with those before them
-    std::string kind = "exact";         // the tuner of thresholds: exact, coordinate, shares, grid, shared
+    std::string kind = "exact";         // how thresholds are found: exact, coordinate, shares, grid, shared, genes
     double min_accuracy = 0;            // shared: nothing below it is taken for the sake of the target
     std::string penalty = "two-sided";  // grid: of costs off the target; "one-sided": of those above it
   } tune;

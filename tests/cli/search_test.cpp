@@ -106,7 +106,7 @@ TEST(SearchVerb, WhatItRefuses) {
 // Recipe < file < --set < flags, wherever the recipe is named; the run keeps what came of it.
 TEST(SearchVerb, ARecipeIsTheGroundOfEverythingElse) {
   const TempDir dir;
-  const std::string file = dir.write("mine.toml", "recipe = \"edanas\"\n[search]\nbatch = 4\n");
+  const std::string file = dir.write("mine.toml", "recipe = \"edanas\"\n[tune]\nkind = \"exact\"\n[search]\nbatch = 4\n");
   const std::string tiny =
       " --data synthetic --space small --evals 5 --set train.samples=200 --set tune.samples=100"
       " --set supernet.epochs=0 --set candidate.epochs=0 --set final.epochs=0 --set search.initial=2"
@@ -127,7 +127,7 @@ TEST(SearchVerb, ARecipeIsTheGroundOfEverythingElse) {
   for (const char* line :
        {"recipe = \"aebnas\"", "batch = 4", "inner = \"deviation\"", "target_macs = 2000000"})
     EXPECT_TRUE(has(from_flag, line)) << line << "\n" << from_flag;
-  const std::string by_set = settings("--set recipe=edanas --set train.clip=2", "c");
+  const std::string by_set = settings("--set recipe=edanas --set tune.kind=exact --set train.clip=2", "c");
   EXPECT_TRUE(has(by_set, "clip = 2.0")) << by_set;
 }
 
