@@ -36,6 +36,9 @@ struct SearchConfig {
     i64 initial = 24, batch = 8;         // networks of the surrogate's initial design; of a later generation
     i64 inner_population = 40, inner_generations = 20;
     double tolerance = 0.002;  // accuracy given up for less cost
+    // Forward MACs x images of all training of the run: the final networks get as many whole epochs as it
+    // leaves, in place of final.epochs. 0: none.
+    i64 training_macs = 0;
   } search;
   struct Candidate {
     // inherit: the supernet's weights; scratch: fresh ones, drawn from the run's seed and the genotype.
@@ -70,10 +73,10 @@ struct SearchConfig {
   struct Tune {
     i64 samples = 0;  // 0: the data's own default
     std::string confidence = "margin";
-    bool calibrate = false;             // a temperature per exit, fitted on the tune split
-    bool cascade = false;               // exits answer together with those before them
-    std::string kind = "exact";         // how thresholds are found: exact, coordinate, shares, grid, shared, genes
-    double min_accuracy = 0;            // shared: nothing below it is taken for the sake of the target
+    bool calibrate = false;      // a temperature per exit, fitted on the tune split
+    bool cascade = false;        // exits answer together with those before them
+    std::string kind = "exact";  // how thresholds are found: exact, coordinate, shares, grid, shared, genes
+    double min_accuracy = 0;     // shared: nothing below it is taken for the sake of the target
     std::string penalty = "two-sided";  // grid: of costs off the target; "one-sided": of those above it
   } tune;
 };

@@ -66,6 +66,8 @@ class Keys : public KeyList {
         "search.inner_generations", [](auto& c) -> auto& { return c.search.inner_generations; }, 1);
     number(
         "search.tolerance", [](auto& c) -> auto& { return c.search.tolerance; }, 0, 1);
+    count(
+        "search.training_macs", [](auto& c) -> auto& { return c.search.training_macs; }, 0);
     text("candidate.init", [](auto& c) -> auto& { return c.candidate.init; }, {"inherit", "scratch"});
     count(
         "candidate.epochs", [](auto& c) -> auto& { return c.candidate.epochs; }, 0);
