@@ -91,14 +91,13 @@ int run(cli::Console& console, const cli::Words& words) {
       std::vector<Evaluation> evaluations;
       for (const Proposal& proposal : proposals) {
         t = now_seconds();
-        const CandidateRecord record = scored(proposal, leave_macs(space, proposal.genotype, task));
+        const CandidateRecord record =
+            scored(proposal, exact_costs(space, proposal.genotype, task).leave_macs);
         costs += now_seconds() - t;
         t = now_seconds();
         store.add(record);
         archive += now_seconds() - t;
-        evaluations.push_back({record.id, Scored{record.objectives, 0,
-                                                 lesson_of(space, o.config, record.genotype,
-                                                           record.objectives[0], record.exit_shares)}});
+        evaluations.push_back({record.id, outcome_of(space, o.config, record)});
         front.insert(record.id, evaluations.back().outcome);
         ++done;
       }

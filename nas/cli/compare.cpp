@@ -15,7 +15,7 @@ using nlohmann::ordered_json;
 std::vector<double> round_budgets(const std::vector<nas::Study>& studies) {
   double low = HUGE_VAL, high = 0;
   for (const nas::Study& s : studies) {
-    const nas::Front front = s.front();
+    const nas::Front front = s.macs_front();
     for (const nas::FrontPoint& p : front.points()) {
       low = std::min(low, p.objectives[1]);
       high = std::max(high, p.objectives[1]);
@@ -39,7 +39,8 @@ const nas::FrontRow* best_final(const nas::Study& study, double budget) {
 
 ordered_json to_json(const nas::Study& s, const std::vector<double>& budgets) {
   ordered_json best = ordered_json::array();
-  const nas::Front front = s.front();
+  const nas::Front front = s.macs_front();
+  const auto objectives = nas::objectives_of(s.config);
   for (double budget : budgets) {
     const nas::FrontPoint* found = best_under(front.points(), 1, budget);
     const nas::FrontRow* final = best_final(s, budget);
@@ -49,20 +50,38 @@ ordered_json to_json(const nas::Study& s, const std::vector<double>& budgets) {
     at["accuracy_test"] = final ? ordered_json(final->accuracy_test) : ordered_json();
     best.push_back(at);
   }
+  ordered_json rungs = ordered_json::array();
+  for (const nas::Study::Rung& r : s.rung_costs())
+    rungs.push_back({{"epochs", r.epochs}, {"candidates", r.candidates}, {"training_macs", r.train_macs}});
+  ordered_json generations = ordered_json::array();
+  for (const nas::GenerationRecord& g : s.generations)
+    generations.push_back(
+        {{"generation", g.generation},
+         {"evaluated", g.evaluations},
+         {"failed", g.failures},
+         {"front_size", g.front_size},
+         {"hypervolume", g.hypervolume},
+         {"best_id", g.best_id >= 0 ? ordered_json(g.best_id) : ordered_json()},
+         {"best_at_target", g.best_id >= 0 ? ordered_json(g.best_at_target) : ordered_json()},
+         {"training_macs", g.train_macs},
+         {"seconds", g.seconds}});
   return {{"dir", s.dir},
           {"data", s.config.data},
           {"space", s.config.space},
           {"recipe", s.config.recipe},
+          {"objectives", names_of(objectives)},
           {"seed", s.config.seed},
           {"finished", s.finished},
           {"evaluated", i64(s.candidates.size())},
           {"failed", s.failed()},
           {"seconds", s.seconds()},
           {"training_macs", cli::to_json(s.training)},
-          {"front_size", i64(front.points().size())},
+          {"front_size", i64(s.front(objectives).points().size())},
           {"hypervolume", s.classes ? ordered_json(s.hypervolume()) : ordered_json()},
           {"test_hypervolume", s.finals.empty() ? ordered_json() : ordered_json(s.test_hypervolume())},
-          {"best", best}};
+          {"best", best},
+          {"rungs", rungs},
+          {"generations", generations}};
 }
 
 std::string fixed(double value) {
@@ -72,18 +91,20 @@ std::string fixed(double value) {
 }
 
 std::string tables(const std::vector<nas::Study>& studies, const std::vector<double>& budgets) {
-  std::vector<std::vector<std::string>> runs{{"run", "data", "space", "recipe", "seed", "evaluated", "failed",
-                                              "front", "hypervolume", "test hypervolume", "time",
-                                              "training MACs", "state"}};
+  std::vector<std::vector<std::string>> runs{{"run", "data", "space", "recipe", "objectives", "seed",
+                                              "evaluated", "failed", "front", "hypervolume",
+                                              "test hypervolume", "time", "training MACs", "state"}};
   std::vector<std::vector<std::string>> best{{"best accuracy at"}}, finals{{"test accuracy at"}};
   for (double b : budgets)
     for (auto* table : {&best, &finals}) table->front().push_back(format_count(i64(b)));
   bool any_final = false;
   for (const nas::Study& s : studies) {
-    const nas::Front front = s.front();
-    runs.push_back({s.dir, s.config.data, s.config.space, s.config.recipe, std::to_string(s.config.seed),
-                    std::to_string(s.candidates.size()), std::to_string(s.failed()),
-                    std::to_string(front.points().size()), s.classes ? fixed(s.hypervolume()) : "-",
+    const nas::Front front = s.macs_front();
+    const auto objectives = nas::objectives_of(s.config);
+    runs.push_back({s.dir, s.config.data, s.config.space, s.config.recipe, s.config.objective,
+                    std::to_string(s.config.seed), std::to_string(s.candidates.size()),
+                    std::to_string(s.failed()), std::to_string(s.front(objectives).points().size()),
+                    s.classes ? fixed(s.hypervolume()) : "-",
                     s.finals.empty() ? "-" : fixed(s.test_hypervolume()), format_seconds(s.seconds()),
                     format_count(s.training.total()), s.finished ? "finished" : "unfinished"});
     best.push_back({s.dir}), finals.push_back({s.dir});
@@ -113,7 +134,8 @@ void run_compare(Console& console, const Words& words) {
           "hypervolume: share of the box between no error at 10^5 average MACs and chance at 10^8 (log "
           "scale) "
           "that\n"
-          "the candidates' front dominates; test hypervolume: the same of the networks trained to the "
+          "the candidates' front of error and average MACs dominates, whatever was searched for; test "
+          "hypervolume: the same of the networks trained to the "
           "end.\n"
           "training MACs: forward MACs x images of every training pass: supernet, candidates, final "
           "networks.\n");

@@ -7,6 +7,8 @@
 #include "nas/cli/model_data.h"
 #include "nas/cli/verb.h"
 #include "nas/evaluate/evaluate.h"
+#include "nas/latency/paths.h"
+#include "nas/latency/predict.h"
 #include "tensor/npy.h"
 
 namespace offramp::cli {
@@ -51,22 +53,62 @@ void write_predictions(const std::string& path, const nas::TakenExits& taken) {
   write_npy(path, out);
 }
 
+// Of every path, and of the average image.
+struct Latency {
+  nas::PathLatency paths;
+  double expected_us = 0;
+  std::string source;  // file of the table, "measured"
+  Target target;
+  i64 threads = 0;
+};
+
+Latency latency_of(Exec& exec, const nn::Model& model, const nn::Thresholds& thresholds, const Counts& c,
+                   const std::string& table_file) {
+  Latency latency{.source = table_file, .target = exec.target(), .threads = exec.threads()};
+  if (table_file.empty()) {
+    if (exec.gpu())
+      throw usage_error("--latency is measured on the CPU; with --device cuda give --latency-table");
+    latency.source = "measured";
+    latency.paths = nas::measured_paths(exec, model.plan, thresholds);
+  } else {
+    const nas::LatencyTable table = nas::LatencyTable::load(table_file);
+    nas::require_current(table, table_file);
+    latency.target = table.machine().target, latency.threads = table.machine().threads;
+    latency.paths = nas::predicted_paths(table, *model.plan, thresholds);
+  }
+  std::vector<double> shares;
+  for (i64 left : c.left) shares.push_back(double(left) / double(c.samples));
+  latency.expected_us = nas::expected_us(latency.paths.leave_us, shares);
+  return latency;
+}
+
+std::string in_us(double us) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f us", us);
+  return text;
+}
+
 }  // namespace
 
 void run_eval(Console& console, const Words& words) {
-  std::string path, data, split = "test", predictions, logits, dir, device, precision;
+  std::string path, data, split = "test", predictions, logits, dir, device, precision, latency_table;
+  bool want_latency = false;
   std::optional<i64> target;
   i64 batch = 64;
   int threads = 0;
   Args args(console, "eval", "accuracy, exit shares and MACs of a model, early exits really taken",
             {"offramp eval --model run/chosen.safetensors",
-             "offramp eval --model m.safetensors --target-macs 500k --json"});
+             "offramp eval --model m.safetensors --target-macs 500k --json",
+             "offramp eval --model m.safetensors --latency --threads 1"});
   args.option("--model M", path, "model file")
       .option("--data D", data, "data set, default: the one it was trained on")
       .choice("--split S", split, {"train", "tune", "test"}, "default test")
       .option("--target-macs X", target, "thresholds from the stored curve for X average MACs")
       .option("--batch B", batch, "images computed together, default 64; does not change the result", 1,
               65536)
+      .flag("--latency", want_latency,
+            "expected us of an image and us of every path, measured here (batch 1)")
+      .option("--latency-table FILE", latency_table, "the same from a table of offramp measure")
       .option("--predictions FILE", predictions, ".npy, int64 [samples,2]: class, exit")
       .option("--logits FILE", logits, ".npy, float32 [samples,exits,classes]: every exit computed")
       .threads(threads)
@@ -100,6 +142,8 @@ void run_eval(Console& console, const Words& words) {
 
   const double n = double(c.samples);
   const std::vector<i64> leave = nn::leave_macs(exits, thresholds);
+  std::optional<Latency> latency;
+  if (want_latency || !latency_table.empty()) latency = latency_of(exec, model, thresholds, c, latency_table);
   if (console.options.json) {
     ordered_json list = ordered_json::array();
     for (std::size_t e = 0; e < exits.size(); ++e)
@@ -108,6 +152,8 @@ void run_eval(Console& console, const Words& words) {
                       {"accuracy", c.left[e] ? ordered_json(double(c.correct_of_left[e]) / double(c.left[e]))
                                              : ordered_json(nullptr)},
                       {"leave_macs", leave[e]}});
+    if (latency)
+      for (std::size_t e = 0; e < exits.size(); ++e) list[e]["leave_latency_us"] = latency->paths.leave_us[e];
     ordered_json json{{"data", set.name},
                       {"split", split},
                       {"samples", c.samples},
@@ -124,6 +170,15 @@ void run_eval(Console& console, const Words& words) {
                       {"thresholds", to_json(thresholds)},
                       {"exits", list},
                       {"target", target_name(exec.target())}};
+    if (latency) {
+      json["latency_us"] = latency->expected_us;
+      json["full_latency_us"] = latency->paths.full_us;
+      json["latency"] = {{"source", latency->source},
+                         {"batch", 1},
+                         {"threads", latency->threads},
+                         {"device", "cpu"},
+                         {"target", target_name(latency->target)}};
+    }
     if (!c.by_difficulty.empty()) {
       ordered_json levels = ordered_json::array();
       for (const auto& [difficulty, sums] : c.by_difficulty)
@@ -144,6 +199,9 @@ void run_eval(Console& console, const Words& words) {
                     format_percent(double(c.left[e]) / n),
                     c.left[e] ? format_percent(double(c.correct_of_left[e]) / double(c.left[e])) : "",
                     leave[e] ? format_count(leave[e]) : ""});
+    if (!latency) continue;
+    if (e == 0) rows[0].push_back("latency when leaving");
+    rows.back().push_back(leave[e] ? in_us(latency->paths.leave_us[e]) : "");
   }
   std::string text = set.name + " " + split + ", " + std::to_string(c.samples) + " images\n" +
                      "accuracy        " + format_percent(double(c.correct) / n) +
@@ -151,7 +209,12 @@ void run_eval(Console& console, const Words& words) {
                      "average MACs    " + format_count(c.total_macs / c.samples) + "  (" +
                      format_percent(double(c.total_macs) / n / double(exits.back().leave_macs)) + " of " +
                      format_count(exits.back().leave_macs) + ")\n" + "parameters      " +
-                     format_count(model.plan->params()) + "\n" + table(rows);
+                     format_count(model.plan->params()) + "\n";
+  if (latency)
+    text += "latency         " + in_us(latency->expected_us) + " expected, " + in_us(latency->paths.full_us) +
+            " past every exit  (" + latency->source + "; batch 1, " + std::to_string(latency->threads) +
+            " thread(s), cpu, " + std::string(target_name(latency->target)) + ")\n";
+  text += table(rows);
   if (!c.by_difficulty.empty()) {
     std::vector<std::vector<std::string>> levels{{"difficulty", "images", "mean exit"}};
     for (const auto& [difficulty, sums] : c.by_difficulty)

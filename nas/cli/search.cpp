@@ -72,6 +72,7 @@ void report(Console& console, const std::string& out, const nas::SearchResult& r
     ordered_json front = ordered_json::array();
     for (const auto& n : result.front) front.push_back(to_json(n));
     return console.print_json({{"out", out},
+                               {"objectives", names_of(nas::objectives_of(nas::load_run(out)))},
                                {"evaluated", result.evaluated},
                                {"failed", result.failed},
                                {"hypervolume", result.hypervolume},
@@ -147,8 +148,8 @@ void run_search(Console& console, const Words& words) {
   nas::SearchRequest request;
   std::string data, space, recipe, objective, config_file, dir;
   Where where;
-  std::optional<i64> target, evals, rss, max_macs, max_params, max_memory;
-  std::string max_latency;
+  std::optional<i64> target, evals, rss, max_macs, max_params, max_memory, max_avg_macs;
+  std::string target_latency, max_latency, max_avg_latency;
   std::vector<std::string> sets;
   u64 seed = request.config.seed;
   double max_seconds = 0, candidate_seconds = 0;
@@ -159,6 +160,7 @@ void run_search(Console& console, const Words& words) {
   args.option("--data D", data, "data set (offramp data list), default " + request.config.data)
       .option("--space S", space, "search space: a name or a .toml file; default: the recipe's")
       .option("--target-macs X", target, "average MACs per image that the chosen network may cost, e.g. 1M")
+      .option("--target-latency-us X", target_latency, "likewise, expected us instead of MACs")
       .option("--evals N", evals, "candidates evaluated in all")
       .option("--out DIR", request.out, "run directory")
       .flag("--force", force, "replace an earlier run in DIR")
@@ -166,11 +168,13 @@ void run_search(Console& console, const Words& words) {
       .repeated("--set K=V", sets, "one configuration key, e.g. final.epochs=8")
       .option("--recipe R", recipe, "what a run starts from: offramp (default), aebnas, edanas")
       .option("--objective O", objective,
-              "beside error, and what thresholds are tuned on: macs (default) or latency, the expected one")
+              "one or two costs beside error: macs (default), latency (both on average), full_macs, params")
       .option("--latency-table FILE", request.latency_table,
               "of offramp measure; else what is needed is measured here")
       .option("--max-latency-us X", max_latency, "hard limit of an image that runs to the end")
       .option("--max-macs X", max_macs, "likewise")
+      .option("--max-avg-latency-us X", max_avg_latency, "hard limit of the average image, as expected")
+      .option("--max-avg-macs X", max_avg_macs, "likewise")
       .option("--max-params X", max_params, "hard limit")
       .option("--max-memory B", max_memory, "hard limit of weights and arena at batch 1, in bytes")
       .seed(seed)
@@ -196,8 +200,11 @@ void run_search(Console& console, const Words& words) {
     if (args.given("--recipe")) nas::set_key(config, "recipe", recipe);
     if (args.given("--objective")) nas::set_key(config, "objective", objective);
     if (target) config.target_macs = *target;
+    if (args.given("--target-latency-us")) nas::set_key(config, "target_latency_us", target_latency);
     if (evals) nas::set_key(config, "search.evals", std::to_string(*evals));
     if (!max_latency.empty()) nas::set_key(config, "limits.latency_us", max_latency);
+    if (!max_avg_latency.empty()) nas::set_key(config, "limits.avg_latency_us", max_avg_latency);
+    if (max_avg_macs) config.limits.avg_macs = *max_avg_macs;
     if (max_macs) config.limits.macs = *max_macs;
     if (max_params) config.limits.params = *max_params;
     if (max_memory) config.limits.memory = *max_memory;

@@ -11,4 +11,10 @@ nlohmann::ordered_json to_json(const nas::TrainingCost& cost) {
           {"total", cost.total()}};
 }
 
+std::vector<std::string> names_of(std::span<const nas::Objective> objectives) {
+  std::vector<std::string> names;
+  for (nas::Objective o : objectives) names.push_back(nas::objective_names()[std::size_t(o)]);
+  return names;
+}
+
 }  // namespace offramp::cli

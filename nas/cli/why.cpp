@@ -1,7 +1,9 @@
 // offramp why: where a candidate comes from, and what dominates it
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "nas/cli/study_json.h"
 #include "nas/cli/verb.h"
 #include "nas/search/dominance.h"
 #include "nas/space/space.h"
@@ -14,7 +16,7 @@ using nas::CandidateRecord;
 using nlohmann::ordered_json;
 
 bool scored(const CandidateRecord& c) {
-  return c.state == CandidateRecord::State::scored && c.violation <= 0;
+  return c.state == CandidateRecord::State::scored && c.violation <= 0 && c.rungs_left == 0;
 }
 
 // Genes that no parent has as this one does: what variation made new.
@@ -51,9 +53,15 @@ std::vector<std::pair<const CandidateRecord*, int>> ancestry(const nas::Study& s
   return found;
 }
 
-std::string figures(const CandidateRecord& c) {
+// Average MACs, and what else was searched for.
+std::string figures(const nas::Study& study, const CandidateRecord& c) {
   if (c.state == CandidateRecord::State::failed) return "failed: " + c.reason;
-  return format_percent(c.accuracy_tune) + " at " + format_count(i64(c.avg_macs)) + " average MACs";
+  std::string text =
+      format_percent(c.accuracy_tune) + " at " + format_count(i64(c.avg_macs)) + " average MACs";
+  for (nas::Objective o : nas::objectives_of(study.config))
+    if (o != nas::Objective::error && o != nas::Objective::macs)
+      text += ", " + nas::in_words(o, nas::value_of(o, nas::figures_of(c)));
+  return text;
 }
 
 std::string join(const std::vector<std::string>& words, const char* between) {
@@ -79,14 +87,16 @@ Standing standing_of(const nas::Study& study, const CandidateRecord& c) {
 
 std::string text_of(const nas::Study& study, const nas::Space& space, const CandidateRecord& c) {
   constexpr std::size_t kNamed = 8;  // dominating candidates told one by one
-  std::string text = "candidate " + std::to_string(c.id) + ": " + figures(c) + "\n";
+  std::string text = "candidate " + std::to_string(c.id) + ": " + figures(study, c) + "\n";
   if (c.state == CandidateRecord::State::scored)
     text +=
         "  " + format_count(c.full_macs) + " MACs to the end, " + format_count(c.params) + " parameters\n";
   text += "  genotype " + nas::to_text(c.genotype) + "\n";
   text += "  evaluation " + std::to_string(c.id + 1) + " of " + std::to_string(study.candidates.size()) +
           ", generation " + std::to_string(c.generation) + ", weights: " + c.weights + "\n";
-  if (c.train_macs > 0) text += "  training of its own: " + format_count(c.train_macs) + " MACs\n";
+  if (c.train_macs > 0)
+    text += "  training of its own: " + format_count(c.train_macs) + " MACs, " + std::to_string(c.epochs) +
+            " of " + std::to_string(study.config.candidate.epochs) + " epochs\n";
   for (std::size_t e = 0; e < c.exit_shares.size(); ++e)
     text += "  exit " + std::to_string(e) + (e + 1 == c.exit_shares.size() ? " (final)" : "") + ": " +
             format_percent(c.exit_shares[e]) + " leave, " + format_percent(c.exit_accuracies[e]) +
@@ -96,12 +106,14 @@ std::string text_of(const nas::Study& study, const nas::Space& space, const Cand
     text += s.dominated_by.empty() ? "on the front" : "dominated by " + std::to_string(s.dominated_by.size());
     text += "; dominates " + std::to_string(s.dominates.size()) + "\n";
     for (std::size_t i = 0; i < std::min(kNamed, s.dominated_by.size()); ++i)
-      text += "  " + std::to_string(s.dominated_by[i]) + ": " + figures(*study.candidate(s.dominated_by[i])) +
-              "\n";
+      text += "  " + std::to_string(s.dominated_by[i]) + ": " +
+              figures(study, *study.candidate(s.dominated_by[i])) + "\n";
     if (s.dominated_by.size() > kNamed)
       text += "  and " + std::to_string(s.dominated_by.size() - kNamed) + " more\n";
   } else if (c.state == CandidateRecord::State::scored) {
-    text += "not feasible: it breaks a limit\n";
+    text += c.violation > 0
+                ? "not feasible: it breaks a limit\n"
+                : "on no front: others of its generation were better when its training was stopped\n";
   }
   text += "ancestry:\n";
   for (const auto& [ancestor, distance] : ancestry(study, c)) {
@@ -110,7 +122,7 @@ std::string text_of(const nas::Study& study, const nas::Space& space, const Cand
     const std::vector<std::string> changes = new_genes(space, study, *ancestor);
     text += "  " + std::string(std::size_t(2 * std::min(distance, 20)), ' ') + std::to_string(ancestor->id) +
             " (generation " + std::to_string(ancestor->generation) + ", " + ancestor->origin +
-            (parents.empty() ? "" : " of " + join(parents, " and ")) + "): " + figures(*ancestor) +
+            (parents.empty() ? "" : " of " + join(parents, " and ")) + "): " + figures(study, *ancestor) +
             (changes.empty() ? "" : "; new: " + join(changes, ", ")) + "\n";
   }
   return text;
@@ -138,8 +150,14 @@ ordered_json json_of(const nas::Study& study, const nas::Space& space, const Can
           {"genotype", c.genotype},
           {"generation", c.generation},
           {"train_macs", c.train_macs},
+          {"epochs", c.epochs},
+          {"rungs_left", c.rungs_left},
           {"accuracy_tune", c.accuracy_tune},
           {"avg_macs", c.avg_macs},
+          {"full_macs", c.full_macs},
+          {"params", c.params},
+          {"latency_us", std::isnan(c.latency_us) ? ordered_json() : ordered_json(c.latency_us)},
+          {"objective_names", names_of(nas::objectives_of(study.config))},
           {"objectives", c.objectives},
           {"violation", c.violation},
           {"on_front", scored(c) && s.dominated_by.empty()},

@@ -61,26 +61,46 @@ i64 id_of(const Study& study, const Genotype& genotype) {
   return -1;
 }
 
-std::string candidates_chart(const Study& study, i64 chosen) {
+std::string axis_of(Objective cost) {
+  switch (cost) {
+    case Objective::latency:
+      return "expected latency per image, us";
+    case Objective::full_macs:
+      return "MACs of an image that runs to the end";
+    case Objective::params:
+      return "parameters";
+    default:
+      return "average MACs per image";
+  }
+}
+
+// Accuracy against one cost; the front is that of these two alone.
+std::string candidates_chart(const Study& study, i64 chosen, Objective cost) {
   Series all{.name = "candidates"};
   Series front{.name = "their front", .mark = Series::Mark::steps};
   Series finals{.name = "trained to the end (test)"}, picked{.name = "chosen (test)"};
   for (const CandidateRecord& c : study.candidates)
     if (c.state == CandidateRecord::State::scored) {
-      all.points.push_back({c.avg_macs, 100 * c.accuracy_tune});
-      all.labels.push_back("candidate " + std::to_string(c.id) + ": " + percent(c.accuracy_tune) + " at " +
-                           millions(c.avg_macs));
+      const double x = value_of(cost, figures_of(c));
+      all.points.push_back({x, 100 * c.accuracy_tune});
+      all.labels.push_back(
+          "candidate " + std::to_string(c.id) + ": " + percent(c.accuracy_tune) + " at " + in_words(cost, x) +
+          (c.rungs_left > 0 ? ", stopped after " + std::to_string(c.epochs) + " epochs" : ""));
     }
-  const Front points = study.front();  // ascending in error: from the dear end
+  const Objective both[] = {Objective::error, cost};
+  const Front points = study.front(both);  // ascending in error: from the dear end
   for (auto p = points.points().rbegin(); p != points.points().rend(); ++p)
     front.points.push_back({p->objectives[1], 100 * (1 - p->objectives[0])});
   for (const FrontRow& row : study.finals) {
+    if (cost == Objective::latency && !row.latency_us) continue;
     Series& into = row.id == chosen ? picked : finals;
-    into.points.push_back({row.avg_macs, 100 * row.accuracy_test});
+    const double x = value_of(
+        cost, {1 - row.accuracy_test, row.avg_macs, row.latency_us.value_or(0), row.full_macs, row.params});
+    into.points.push_back({x, 100 * row.accuracy_test});
     into.labels.push_back("network " + std::to_string(row.id) + ": " + percent(row.accuracy_test) + " at " +
-                          millions(row.avg_macs));
+                          in_words(cost, x));
   }
-  return svg({.x_label = "average MACs per image",
+  return svg({.x_label = axis_of(cost),
               .y_label = "accuracy, %",
               .log_x = true,
               .series = {all, front, finals, picked}});
@@ -91,6 +111,15 @@ std::string progress_chart(const Study& study) {
   for (const GenerationRecord& g : study.generations)
     volume.points.push_back({double(g.evaluations), g.hypervolume});
   return svg({.x_label = "candidates evaluated", .y_label = "hypervolume", .series = {{}, volume}});
+}
+
+// Empty without a target, and while nothing has met it.
+std::string best_chart(const Study& study) {
+  Series best{.name = "", .mark = Series::Mark::line};
+  for (const GenerationRecord& g : study.generations)
+    if (g.best_id >= 0) best.points.push_back({double(g.evaluations), 100 * g.best_at_target});
+  if (best.points.empty()) return "";
+  return svg({.x_label = "candidates evaluated", .y_label = "tune accuracy, %", .series = {{}, best}});
 }
 
 std::string curve_chart(const nn::Model& model) {
@@ -133,6 +162,14 @@ std::string training_table(const TrainingCost& cost) {
                 {"in all", billions(cost.total())}});
 }
 
+std::string rungs_table(const std::vector<Study::Rung>& rungs) {
+  Rows rows{{"epochs", "candidates", "training MACs"}};
+  for (const Study::Rung& r : rungs)
+    rows.push_back({std::to_string(r.epochs), std::to_string(r.candidates),
+                    number("%.3fG", double(r.train_macs) / 1e9)});
+  return table(rows);
+}
+
 std::string failures_table(const Study& study) {
   Rows rows{{"candidate", "generation", "reason"}};
   for (const CandidateRecord& c : study.candidates)
@@ -168,11 +205,13 @@ std::string html_report(const Study& study, const std::optional<nn::Model>& chos
                  std::to_string(study.failed()) + " failed, " + number("%.0f", study.seconds()) +
                  " s of evaluation; " + (study.finished ? "finished" : "not finished")) +
          "</p>\n";
-  out += section(
-      "Accuracy against cost",
-      candidates_chart(study, chosen_id) +
-          "<p>Candidates: tune split, weights as the search scored them. Networks trained to the end: "
-          "test split, seen once.</p>\n");
+  std::string charts = candidates_chart(study, chosen_id, Objective::macs);
+  for (Objective o : objectives_of(c))
+    if (o != Objective::error && o != Objective::macs) charts += candidates_chart(study, chosen_id, o);
+  out += section("Accuracy against cost",
+                 charts +
+                     "<p>Candidates: tune split, weights as the search scored them. Networks trained to the "
+                     "end: test split, seen once.</p>\n");
   if (!study.finals.empty()) {
     out += section("Networks trained to the end", finals_table(study, chosen_id));
     out += section("Where images leave (tune split, during the search; the last part runs to the end)",
@@ -181,8 +220,12 @@ std::string html_report(const Study& study, const std::optional<nn::Model>& chos
   if (chosen && !chosen->curve.empty())
     out += section("The chosen network at other thresholds", curve_chart(*chosen));
   if (!study.generations.empty())
-    out += section("Hypervolume of the candidates' front", progress_chart(study));
+    out += section("Hypervolume of the candidates' front (" + c.objective + ")", progress_chart(study));
+  if (const std::string best = best_chart(study); !best.empty())
+    out += section("Best accuracy at the target", best);
   out += section("Training: forward MACs x images", training_table(study.training));
+  if (const auto rungs = study.rung_costs(); !rungs.empty())
+    out += section("Successive halving of the candidates", rungs_table(rungs));
   if (study.failed() > 0) out += section("Failed candidates", failures_table(study));
   out += section("Events", events_table(study));
   out += section("Configuration", "<pre>" + escaped(to_toml(c)) + "</pre>\n");

@@ -12,7 +12,8 @@ namespace offramp::nas {
 struct Scored {
   std::vector<double> objectives;  // minimised; as many for every candidate of a search
   double violation = 0;            // 0: feasible; else by how much constraints are missed, in any one unit
-  std::vector<double> learned;     // what surrogates are to learn instead of the objectives; may be empty
+  i64 rungs_left = 0;              // of training that it was stopped short of; 0: trained as long as any
+  std::vector<double> learned{};   // what surrogates are to learn instead of the objectives; may be empty
   friend bool operator==(const Scored&, const Scored&) = default;
 };
 struct Failed {

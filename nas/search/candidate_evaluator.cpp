@@ -6,6 +6,7 @@
 #include "nas/evaluate/evaluate.h"
 #include "nas/latency/predict.h"
 #include "nas/search/limits.h"
+#include "nas/search/objectives.h"
 #include "nas/seeds.h"
 #include "nas/thresholds/calibration.h"
 #include "nn/record.h"
@@ -30,10 +31,11 @@ Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency) {
                             .tolerance = config.search.tolerance,
                             .min_accuracy = config.tune.min_accuracy,
                             .two_sided = config.tune.penalty == "two-sided"}};
-  if (config.target_macs > 0)
-    tuning.options.target = config.target_macs;
-  else if (config.objective == "latency")
-    tuning.latency = latency;
+  const bool timed = tunes_on_latency(config);
+  if (timed) tuning.latency = latency;
+  // Tuners that miss it on either side must have something to divide by.
+  if (const auto target = tuning_target(config))
+    tuning.options.target = std::max<i64>(1, i64(std::floor(*target * (timed ? kPicosecondsPerUs : 1))));
   return tuning;
 }
 
@@ -131,11 +133,13 @@ nn::EarlyExitNetwork CandidateEvaluator::starting_network(const Genotype& genoty
 }
 
 ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpose, const std::string& phase,
-                                        const Watch& watch, const std::string& checkpoint, i64* macs) const {
+                                        const Watch& watch, const std::string& checkpoint, i64* macs,
+                                        i64 stop_after) const {
   const bool candidate = purpose == Purpose::candidate;
   nn::EarlyExitNetwork network =
       starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
-  const Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
+  Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
+  regime.stop_after = stop_after;
   const i64 images = candidate ? config_.candidate.recalibrate : config_.final.recalibrate;
   const TrainingData training{splits_.train, normalisation_};
   if (regime.epochs > 0) {
@@ -147,13 +151,16 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
                     normalisation_, tuning_of(genotype), watch);
 }
 
-CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Watch& watch) const {
-  const double start = now_seconds();
+CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Rung& rung,
+                                             const Watch& watch) const {
+  const double start = now_seconds() - rung.seconds;
   CandidateRecord record{.id = proposal.id,
                          .generation = proposal.generation,
                          .genotype = proposal.genotype,
                          .origin = proposal.origin,
-                         .parents = proposal.parents};
+                         .parents = proposal.parents,
+                         .epochs = rung.left > 0 ? rung.epochs : config_.candidate.epochs,
+                         .rungs_left = rung.left};
   record.weights = candidates_from_scratch(config_) ? "scratch, trained"
                    : config_.candidate.epochs > 0   ? "supernet, fine-tuned"
                                                     : "supernet";
@@ -163,18 +170,18 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
     limited.deadline = watch.deadline > 0 ? std::min(watch.deadline, start + limit) : start + limit;
   try {
     const StorageLimit memory(config_.candidate.rss);
-    const ScoredNetwork scored =
-        score(proposal.genotype, Purpose::candidate, "candidate", limited, "", &record.train_macs);
+    const ScoredNetwork scored = score(proposal.genotype, Purpose::candidate, "candidate", limited,
+                                       rung.checkpoint, &record.train_macs, rung.left > 0 ? rung.epochs : 0);
     record.accuracy_tune = scored.accuracy();
     record.avg_macs = scored.average_macs();
     record.full_macs = scored.full_macs();
     record.params = scored.plan->params();
     record.thresholds = scored.point.thresholds;
-    const bool timed = config_.objective == "latency";
-    record.objectives = {1 - record.accuracy_tune,
-                         timed ? expected_latency_us(scored, *latency_) : record.avg_macs};
-    record.violation =
-        violation_of(size_of(scored.plan, exec_.target(), config_.limits, latency_), config_.limits);
+    if (latency_) record.latency_us = expected_latency_us(scored, *latency_);
+    record.objectives = values_of(objectives_of(config_), figures_of(record));
+    NetworkSize size = size_of(scored.plan, exec_.target(), config_.limits, latency_);
+    size.avg_macs = record.avg_macs, size.avg_us = record.latency_us;
+    record.violation = violation_of(size, config_.limits);
     for (i64 e = 0; e < scored.table.exits; ++e) {
       i64 correct = 0;
       for (i64 s = 0; s < scored.table.samples; ++s) correct += scored.table.correct(s, e);

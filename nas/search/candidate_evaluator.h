@@ -35,8 +35,7 @@ struct Tuning {
   // Thresholds are tuned on the latency that it predicts, in picoseconds; null: on MACs.
   const LatencyTable* latency = nullptr;
 };
-// Thresholds are tuned on what the objective counts; but with a target in MACs, which nothing else would
-// keep, on MACs.
+// Towards tuning_target, on the cost that tunes_on_latency says.
 Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency = nullptr);
 
 class CandidateEvaluator {
@@ -52,13 +51,20 @@ class CandidateEvaluator {
                      const LatencyTable* latency = nullptr);
 
   // Inherited or fresh weights, trained as `purpose` has it, normalisation re-estimated, folded, thresholds
-  // tuned. `phase` names the progress bar; `macs` as in train_network.
+  // tuned. `phase` names the progress bar; `macs` as in train_network, `stop_after` as in Regime.
   ScoredNetwork score(const Genotype& genotype, Purpose purpose, const std::string& phase, const Watch& watch,
-                      const std::string& checkpoint = "", i64* macs = nullptr) const;
+                      const std::string& checkpoint = "", i64* macs = nullptr, i64 stop_after = 0) const;
 
+  // How far a candidate is to be trained: to the end, unless rungs are left.
+  struct Rung {
+    i64 epochs = 0;          // in all, of candidate.epochs
+    i64 left = 0;            // rungs between this one and the last
+    std::string checkpoint;  // training goes on from it; empty: from the start
+    double seconds = 0;      // spent on the candidate at earlier rungs; counts against candidate.seconds
+  };
   // The same as an archive record: never throws but for Error(interrupted); anything else is a failed
   // candidate.
-  CandidateRecord evaluate(const Proposal& proposal, const Watch& watch) const;
+  CandidateRecord evaluate(const Proposal& proposal, const Rung& rung, const Watch& watch) const;
 
  private:
   nn::EarlyExitNetwork starting_network(const Genotype& genotype, bool from_scratch) const;

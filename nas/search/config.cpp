@@ -4,6 +4,8 @@
 #include "kernels/nearest.h"
 #include "nas/parse.h"
 #include "nas/search/config_kinds.h"
+#include "nas/search/halving.h"
+#include "nas/search/objectives.h"
 #include "nas/toml.h"
 #include "tensor/file.h"
 
@@ -15,7 +17,15 @@ std::string literal(const toml::node& node, const std::string& key) {
   if (const auto* v = node.as_integer()) return std::to_string(v->get());
   if (const auto* v = node.as_floating_point()) return spell(v->get());
   if (const auto* v = node.as_boolean()) return v->get() ? "true" : "false";
-  throw usage_error(key + ": wanted a text, number or truth value");
+  if (const auto* list = node.as_array()) {
+    std::string joined;
+    for (const toml::node& item : *list) {
+      if (item.is_array()) throw usage_error(key + ": wanted a list without lists in it");
+      joined += (joined.empty() ? "" : ",") + literal(item, key);
+    }
+    return joined;
+  }
+  throw usage_error(key + ": wanted a text, number, truth value or list of them");
 }
 
 void read_table(SearchConfig& config, const toml::table& table, const std::string& prefix,
@@ -47,8 +57,17 @@ bool wants_supernet(const SearchConfig& config) {
 void require_consistent(const SearchConfig& config) {
   if (candidates_from_scratch(config) && config.candidate.epochs == 0)
     throw usage_error("candidate.init=scratch: untrained candidates say nothing; set candidate.epochs too");
-  if (config.tune.kind == "grid" && config.target_macs == 0)
-    throw usage_error("tune.kind=grid tunes towards a target: set target_macs (--target-macs) too");
+  if (config.candidate.rungs > 0 && config.candidate.halving == 0)
+    throw usage_error("candidate.rungs are those of successive halving: set candidate.halving too");
+  rung_epochs(config);  // throws where there are not enough epochs
+  if (config.target_macs > 0 && config.target_latency_us > 0)
+    throw usage_error(
+        "target_macs and target_latency_us exclude each other: thresholds are tuned on one cost; "
+        "limits.avg_macs "
+        "and limits.avg_latency_us bound the other");
+  if (config.tune.kind == "grid" && !tuning_target(config))
+    throw usage_error(
+        "tune.kind=grid tunes towards a target: set target_macs (--target-macs) or target_latency_us too");
 }
 
 void set_key(SearchConfig& config, const std::string& key, const std::string& value) {

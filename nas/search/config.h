@@ -10,15 +10,19 @@
 namespace offramp::nas {
 
 struct SearchConfig {
-  std::string data = "fashion-mnist", space = "small", recipe = "offramp", objective = "macs";
-  i64 target_macs = 0;  // average per sample; 0: none
+  std::string data = "fashion-mnist", space = "small", recipe = "offramp";
+  std::string objective = "macs";  // costs minimised beside the error (nas/search/objectives.h)
+  i64 target_macs = 0;             // average per sample; 0: none
+  double target_latency_us = 0;    // likewise, expected; excludes the other
   u64 seed = 1;
 
-  // Hard limits, 0: none. MACs and latency are those of an image that runs past every exit to the end.
+  // Hard limits, 0: none.
   struct Limits {
-    double latency_us = 0;
+    double latency_us = 0;  // of an image that runs past every exit to the end
     i64 macs = 0, params = 0;
-    i64 memory = 0;  // bytes: weights and arena at batch 1
+    i64 memory = 0;             // bytes: weights and arena at batch 1
+    double avg_latency_us = 0;  // expected, at the thresholds chosen
+    i64 avg_macs = 0;
   } limits;
   struct Supernet {
     i64 epochs = 3;
@@ -44,6 +48,9 @@ struct SearchConfig {
     // inherit: the supernet's weights; scratch: fresh ones, drawn from the run's seed and the genotype.
     std::string init = "inherit";
     i64 epochs = 0;  // of training from there
+    // Successive halving (nas/search/halving.h): the best 1/halving of a rung go on to halving times as many
+    // epochs; 0: all candidates get all epochs. rungs 0: as many as epochs can be divided for.
+    i64 halving = 0, rungs = 0;
     double lr = 0.02;
     std::optional<double> warmup, weight_decay, clip;  // none ("train" in a file): as train.* has it
     i64 recalibrate = 512;                             // training images behind its normalisation statistics

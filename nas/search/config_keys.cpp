@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "nas/search/config_kinds.h"
+#include "nas/search/objectives.h"
 #include "nas/search/recipes.h"
 #include "nas/search/samplers.h"
 #include "nas/surrogate/surrogate.h"
@@ -20,9 +21,13 @@ class Keys : public KeyList {
         "space", [](auto& c) -> auto& { return c.space; });
     text(
         "recipe", [](auto& c) -> auto& { return c.recipe; }, recipe_names());
-    text("objective", [](auto& c) -> auto& { return c.objective; }, {"macs", "latency"});
+    all.push_back(
+        {"objective", [](const SearchConfig& c) { return quoted(c.objective); },
+         [](SearchConfig& c, const std::string& v) { c.objective = text_of(parse_objectives(v)); }});
     count(
         "target_macs", [](auto& c) -> auto& { return c.target_macs; }, 0);
+    number(
+        "target_latency_us", [](auto& c) -> auto& { return c.target_latency_us; }, 0, 1e12);
     all.push_back({"seed",
                    [](const SearchConfig& c) {  // TOML's integers end at 2^63 - 1
                      const std::string digits = std::to_string(c.seed);
@@ -37,6 +42,10 @@ class Keys : public KeyList {
         "limits.params", [](auto& c) -> auto& { return c.limits.params; }, 0);
     count(
         "limits.memory", [](auto& c) -> auto& { return c.limits.memory; }, 0);
+    number(
+        "limits.avg_latency_us", [](auto& c) -> auto& { return c.limits.avg_latency_us; }, 0, 1e12);
+    count(
+        "limits.avg_macs", [](auto& c) -> auto& { return c.limits.avg_macs; }, 0);
     count(
         "supernet.epochs", [](auto& c) -> auto& { return c.supernet.epochs; }, 0);
     number(
@@ -71,6 +80,10 @@ class Keys : public KeyList {
     text("candidate.init", [](auto& c) -> auto& { return c.candidate.init; }, {"inherit", "scratch"});
     count(
         "candidate.epochs", [](auto& c) -> auto& { return c.candidate.epochs; }, 0);
+    count(
+        "candidate.halving", [](auto& c) -> auto& { return c.candidate.halving; }, 0);
+    count(
+        "candidate.rungs", [](auto& c) -> auto& { return c.candidate.rungs; }, 0);
     number(
         "candidate.lr", [](auto& c) -> auto& { return c.candidate.lr; }, 0, 100);
     number_or_train(

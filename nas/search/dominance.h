@@ -23,4 +23,8 @@ std::vector<std::vector<std::size_t>> non_dominated_sort(std::span<const Outcome
 // the ends of each objective are infinitely far. Points with equal coordinates are ranked by their order.
 std::vector<double> crowding_distance(std::span<const std::vector<double>> points);
 
+// Indices of the `count` best of a pool that is scored throughout, best first: by rank, inside a rank widest
+// apart first, ties in the order given.
+std::vector<std::size_t> select_by_crowding(std::span<const Outcome> pool, i64 count);
+
 }  // namespace offramp::nas

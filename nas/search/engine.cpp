@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <map>
 #include <optional>
+#include <set>
 
 #include "data/catalog.h"
 #include "kernels/timing.h"
@@ -12,8 +12,9 @@
 #include "nas/latency/timed_network.h"
 #include "nas/search/candidate_evaluator.h"
 #include "nas/search/front.h"
-#include "nas/search/hypervolume.h"
+#include "nas/search/generation.h"
 #include "nas/search/limits.h"
+#include "nas/search/objectives.h"
 #include "nas/search/run_dir.h"
 #include "nas/search/run_latency.h"
 #include "nas/search/samplers.h"
@@ -52,6 +53,7 @@ class Run {
       : exec_(exec),
         request_(request),
         config_(request.config),
+        objectives_(objectives_of(config_)),
         watch_(watch),
         paths_{request.out},
         store_(Store::open(paths_.archive(), Store::Access::write)),
@@ -65,6 +67,7 @@ class Run {
         latency_(run_latency()),
         evaluator_(exec, space_, supernet_ ? &*supernet_ : nullptr, splits_, normalisation_, config_,
                    latency_ ? &latency_->table() : nullptr),
+        generation_(store_, paths_, space_, evaluator_, config_),
         generations_known_(i64(store_.generations().size())) {}
 
   SearchResult run() {
@@ -93,7 +96,6 @@ class Run {
     return std::optional<RunLatency>(std::in_place, paths_.latency(), paths_.missing(), space_, config_.space,
                                      task_of(splits_.train));
   }
-  bool timed() const { return config_.objective == "latency"; }
 
   void train_supernet_weights() {
     if (!supernet_) return;
@@ -126,38 +128,43 @@ class Run {
     const std::unique_ptr<Sampler> sampler = this->sampler();
     const i64 classes = i64(splits_.train.classes.size());
     store_.set_meta(kMetaClasses, std::to_string(classes));
+    i64 train_macs = store_.training_cost().supernet;
     for (i64 done = 0; done < config_.search.evals;) {
       const double start = now_seconds();
       const std::vector<Proposal> proposals = sampler->ask(config_.search.evals - done);
       if (proposals.empty()) break;  // the space is used up
       if (latency_) latency_->complete(proposals, watch_);
       std::vector<Evaluation> evaluations;
-      for (const Proposal& proposal : proposals) {
-        const CandidateRecord record = evaluated(proposal);
-        evaluations.push_back({record.id, outcome_of(record)});
-        front_.insert(record.id, evaluations.back().outcome);
-        average_macs_[record.id] = record.avg_macs;
-        failed_ += record.state == CandidateRecord::State::failed;
-        ++done;
+      generation_.evaluate(proposals, watch_, [&](const CandidateRecord* record) {
+        if (record) {
+          evaluations.push_back({record->id, outcome_of(space_, config_, *record)});
+          front_.insert(record->id, evaluations.back().outcome);
+          if (meets_target(config_, record->avg_macs, record->latency_us)) meeting_target_.insert(record->id);
+          train_macs += record->train_macs;
+          failed_ += record->state == CandidateRecord::State::failed;
+          ++done;
+        }
         watch_.progress({.phase = "search",
                          .done = done,
                          .total = config_.search.evals,
                          .unit = "candidate",
                          .best = best_in_words()});
-      }
+      });
       sampler->tell(evaluations);
-      hypervolume_ = hypervolume_of_front(classes);
+      hypervolume_ = front_hypervolume(front_.objectives(), objectives_, classes);
       const FrontPoint* best = best_at_target();
       evaluated_ = done;
       if (proposals.front().generation < generations_known_) continue;  // gone through before a resume
-      store_.set(GenerationRecord{
-          .generation = proposals.front().generation,
-          .hypervolume = hypervolume_,
-          .front_size = i64(front_.points().size()),
-          .evaluations = done,
-          .failures = failed_,
-          .best_at_target = best && config_.target_macs > 0 ? 1 - best->objectives[0] : std::nan(""),
-          .seconds = now_seconds() - start});
+      store_.set(
+          GenerationRecord{.generation = proposals.front().generation,
+                           .hypervolume = hypervolume_,
+                           .front_size = i64(front_.points().size()),
+                           .evaluations = done,
+                           .failures = failed_,
+                           .best_at_target = best && has_target() ? 1 - best->objectives[0] : std::nan(""),
+                           .best_id = best && has_target() ? best->id : -1,
+                           .train_macs = train_macs,
+                           .seconds = now_seconds() - start});
       watch_.note("generation " + std::to_string(proposals.front().generation) + ": " + std::to_string(done) +
                   " evaluated, hypervolume " + shortest(hypervolume_) + ", front " +
                   std::to_string(front_.points().size()) + ", best " + best_in_words());
@@ -173,32 +180,19 @@ class Run {
           Error::Kind::infeasible);
   }
 
-  double target() const { return config_.target_macs > 0 ? double(config_.target_macs) : HUGE_VAL; }
+  bool has_target() const { return config_.target_macs > 0 || config_.target_latency_us > 0; }
 
-  // Microseconds count as 10^4 MACs, so that 10 us to 10 ms span the same box.
-  double hypervolume_of_front(i64 classes) const {
-    std::vector<std::vector<double>> points = front_.objectives();
-    if (timed())
-      for (std::vector<double>& p : points) p[1] *= 1e4;
-    return accuracy_cost_hypervolume(points, classes);
-  }
-
-  // The most accurate of the front whose average MACs meet the target; ties: the cheaper one, then the older.
+  // The most accurate of the front that meets the target; ties: the cheaper one, then the older.
   const FrontPoint* best_at_target() const {
     const FrontPoint* best = nullptr;
     for (const FrontPoint& p : front_.points())
-      if (meets_target(p) && (!best || p.objectives < best->objectives)) best = &p;
+      if (meeting_target_.count(p.id) && (!best || p.objectives < best->objectives)) best = &p;
     return best;
   }
-  bool meets_target(const FrontPoint& p) const { return average_macs_.at(p.id) <= target(); }
 
   std::string best_in_words() const {
     const FrontPoint* best = best_at_target();
-    if (!best) return "";
-    char us[32];
-    std::snprintf(us, sizeof us, "%.1f us", best->objectives[1]);
-    return percent(1 - best->objectives[0]) + " at " +
-           (timed() ? std::string(us) : millions(best->objectives[1]) + " MACs");
+    return best ? in_words(objectives_, best->objectives) : "";
   }
 
   // Every candidate breaks a limit: says which comes nearest and how it stands.
@@ -208,9 +202,12 @@ class Run {
     for (const CandidateRecord& c : all)
       if (c.state == CandidateRecord::State::scored && (!nearest || c.violation < nearest->violation))
         nearest = &c;
+    if (nearest->violation <= 0)
+      throw Error("every candidate that was to be trained to the end failed; the archive says why",
+                  Error::Kind::infeasible);
     const auto plan = plan_of(space_, nearest->genotype, task_of(splits_.train), true);
-    const NetworkSize size =
-        size_of(plan, exec_.target(), config_.limits, latency_ ? &latency_->table() : nullptr);
+    NetworkSize size = size_of(plan, exec_.target(), config_.limits, latency_ ? &latency_->table() : nullptr);
+    size.avg_macs = nearest->avg_macs, size.avg_us = nearest->latency_us;
     write_front({});
     end_infeasible("none of " + std::to_string(evaluated_) + " candidates keeps the limits; the nearest is " +
                    std::to_string(nearest->id) + " with " + against_limits(size, config_.limits) +
@@ -222,41 +219,12 @@ class Run {
     throw Error(why, Error::Kind::infeasible);
   }
 
-  Outcome outcome_of(const CandidateRecord& record) const {
-    if (record.state == CandidateRecord::State::failed) return Failed{record.reason};
-    return Scored{record.objectives, record.violation,
-                  lesson_of(space_, config_, record.genotype, 1 - record.accuracy_tune, record.exit_shares)};
-  }
-
-  // What the archive holds is not what this configuration proposes.
-  [[noreturn]] void foreign(const std::string& what) const {
-    throw input_error(paths_.archive() + " belongs to another configuration than " + paths_.config() + ": " +
-                      what + "; restore run.toml as it was, or start a new run");
-  }
-
-  // From the archive when it was evaluated before an interruption.
-  CandidateRecord evaluated(const Proposal& proposal) {
-    if (const auto known = store_.find(proposal.genotype)) {
-      if (known->id == proposal.id) return *known;
-      foreign("network " + to_text(proposal.genotype) + " is candidate " + std::to_string(known->id) +
-              " there and " + std::to_string(proposal.id) + " here");
-    }
-    if (store_.candidate(proposal.id))
-      foreign("candidate " + std::to_string(proposal.id) + " is another network there");
-    watch_.check();
-    const CandidateRecord record = evaluator_.evaluate(proposal, watch_);
-    if (record.state == CandidateRecord::State::failed)
-      watch_.note("candidate " + std::to_string(record.id) + " failed: " + record.reason);
-    store_.add(record);
-    return record;
-  }
-
   // final.count of the front: the best under the target, then evenly spread over those that meet it (over all
   // of them when there is no target or none does).
   std::vector<i64> ids_to_finish() const {
     std::vector<i64> meeting, ids;  // ascending in error
     for (const FrontPoint& p : front_.points())
-      if (meets_target(p)) meeting.push_back(p.id);
+      if (meeting_target_.count(p.id)) meeting.push_back(p.id);
     if (meeting.empty())
       for (const FrontPoint& p : front_.points()) meeting.push_back(p.id);
     const i64 n = i64(meeting.size()), count = std::min(config_.final.count, n);
@@ -359,17 +327,25 @@ class Run {
     if (latency_us >= 0) network.latency_us = latency_us;
   }
 
-  double cost_of(const FinalNetwork& n) const { return timed() ? *n.latency_us : n.avg_macs; }
+  static double latency_of(const FinalNetwork& n) { return n.latency_us.value_or(std::nan("")); }
+
+  // Objectives, and violation of the limits on averages, which training to the end may have moved.
+  Scored scored(const FinalNetwork& n) const {
+    const Figures figures{1 - n.accuracy_tune, n.avg_macs, latency_of(n), n.full_macs, n.params};
+    return {values_of(objectives_, figures),
+            violation_of({.avg_macs = n.avg_macs, .avg_us = latency_of(n)}, config_.limits)};
+  }
 
   std::vector<FinalNetwork> non_dominated(const std::vector<FinalNetwork>& networks) const {
     Front front;
-    for (const FinalNetwork& n : networks) front.insert(n.id, Scored{{1 - n.accuracy_tune, cost_of(n)}});
+    for (const FinalNetwork& n : networks) front.insert(n.id, scored(n));
     std::vector<FinalNetwork> kept;
     for (const FinalNetwork& n : networks)
       for (const FrontPoint& p : front.points())
         if (p.id == n.id) kept.push_back(n);
     std::sort(kept.begin(), kept.end(), [this](const FinalNetwork& a, const FinalNetwork& b) {
-      return cost_of(a) != cost_of(b) ? cost_of(a) < cost_of(b) : a.id < b.id;
+      const double x = scored(a).objectives[1], y = scored(b).objectives[1];
+      return x != y ? x < y : a.id < b.id;
     });
     return kept;
   }
@@ -390,26 +366,33 @@ class Run {
   void choose(SearchResult& result, const std::vector<FinalNetwork>& networks) {
     Front front;
     for (const FinalNetwork& n : result.front)
-      if (n.avg_macs <= target()) front.insert(n.id, Scored{{1 - n.accuracy_tune, cost_of(n)}});
+      if (meets_target(config_, n.avg_macs, latency_of(n))) front.insert(n.id, scored(n));
     const FrontPoint* chosen =
-        config_.target_macs > 0 ? best_under(front.points(), 1, HUGE_VAL) : front_knee(front.points());
-    if (!chosen) {
-      const auto nearest =
-          std::min_element(networks.begin(), networks.end(),
-                           [](const auto& a, const auto& b) { return a.avg_macs < b.avg_macs; });
-      const std::string why = "no network meets the target of " + millions(target()) +
-                              " average MACs; the nearest is " + nearest->model + " with " +
-                              millions(nearest->avg_macs) + ": raise --target-macs";
-      end_infeasible(why);
-    }
+        has_target() ? best_under(front.points(), 1, HUGE_VAL) : front_knee(front.points());
+    if (!chosen) nothing_to_choose(networks);
     result.chosen = chosen->id;
     result.chosen_model = paths_.chosen();
     write_file_atomically(paths_.chosen(), read_file(paths_.model(chosen->id)));
   }
 
+  [[noreturn]] void nothing_to_choose(const std::vector<FinalNetwork>& networks) {
+    const bool timed = tunes_on_latency(config_);
+    const Objective average = timed ? Objective::latency : Objective::macs;
+    const auto cost = [&](const FinalNetwork& n) { return timed ? latency_of(n) : n.avg_macs; };
+    const auto nearest = std::min_element(networks.begin(), networks.end(),
+                                          [&](const auto& a, const auto& b) { return cost(a) < cost(b); });
+    const double target = timed ? config_.target_latency_us : double(config_.target_macs);
+    end_infeasible("no network trained to the end meets " +
+                   (has_target() ? "the target of " + in_words(average, target) + " on average"
+                                 : "the limits on averages") +
+                   "; the nearest is " + nearest->model + " with " + in_words(average, cost(*nearest)) +
+                   ": raise --target-" + (timed ? "latency-us" : "macs") + " or the limits");
+  }
+
   Exec& exec_;
   const SearchRequest& request_;
   const SearchConfig& config_;
+  std::vector<Objective> objectives_;
   const Watch& watch_;
   RunPaths paths_;
   Store store_;
@@ -419,9 +402,10 @@ class Run {
   std::optional<Supernet> supernet_;   // where any network starts from its weights
   std::optional<RunLatency> latency_;  // where latency is an objective, a limit or a column
   CandidateEvaluator evaluator_;
+  GenerationEvaluator generation_;
   Front front_;
-  std::map<i64, double> average_macs_;  // of every candidate, by id
-  i64 generations_known_;               // rows that an interrupted run has left
+  std::set<i64> meeting_target_;  // ids
+  i64 generations_known_;         // rows that an interrupted run has left
   i64 evaluated_ = 0, failed_ = 0;
   double hypervolume_ = 0;
 };

@@ -40,11 +40,10 @@ struct FinalNetwork {
 };
 
 struct SearchResult {
-  std::vector<FinalNetwork>
-      front;                 // non-dominated on (tune error, average MACs or latency), ascending in cost
-  i64 chosen = -1;           // id
-  std::string chosen_model;  // path
-  std::string sample;        // path: a few test images to try it on, uint8 [n,h,w,c]
+  std::vector<FinalNetwork> front;  // non-dominated in the objectives, ascending in the first cost
+  i64 chosen = -1;                  // id
+  std::string chosen_model;         // path
+  std::string sample;               // path: a few test images to try it on, uint8 [n,h,w,c]
   i64 evaluated = 0, failed = 0;
   double hypervolume = 0;  // of the last generation
   TrainingCost training;

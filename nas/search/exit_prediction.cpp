@@ -4,35 +4,67 @@
 #include <string>
 
 #include "kernels/error.h"
+#include "nas/search/limits.h"
 #include "nn/record.h"
 
 namespace offramp::nas {
 
-std::vector<double> leave_macs(const Space& space, const Genotype& genotype, const Task& task) {
+ExactCosts exact_costs(const Space& space, const Genotype& genotype, const Task& task) {
   nn::MetaParameters weightless;
   nn::EarlyExitNetwork network(space.decode(genotype, task), weightless);
-  const std::vector<nn::ExitCost> costs = nn::exit_costs(nn::deployable(network));
-  std::vector<double> out(std::size_t(space.exits()) + 1, -1.0);
-  out.back() = double(costs.back().leave_macs);
+  const nn::Plan plan = nn::deployable(network);
+  const std::vector<nn::ExitCost> costs = nn::exit_costs(plan);
+  ExactCosts out{std::vector<double>(std::size_t(space.exits()) + 1, -1.0), plan.params()};
+  out.leave_macs.back() = double(costs.back().leave_macs);
   for (i64 exit = 0; exit < space.exits(); ++exit)
     for (const nn::ExitCost& cost : costs)
       if (space.exit_on(genotype, exit) && cost.name == space.exit_name(exit))
-        out[std::size_t(exit)] = double(cost.leave_macs);
+        out.leave_macs[std::size_t(exit)] = double(cost.leave_macs);
   return out;
 }
 
-std::vector<double> early_exit_lesson(const Space& space, const Genotype& genotype, double error,
-                                      std::span<const double> exit_shares) {
-  std::vector<double> lesson{error};
+bool Teaching::learned(Objective objective) const {
+  return objective == Objective::error || objective == Objective::latency ||
+         (objective == Objective::macs && exits == 0);
+}
+
+bool Teaching::needs_costs() const {
+  return !std::all_of(objectives.begin(), objectives.end(), [this](Objective o) { return learned(o); });
+}
+
+Teaching teaching_of(const Space& space, const SearchConfig& config) {
+  Teaching teaching{.objectives = objectives_of(config)};
+  const bool average = std::find(teaching.objectives.begin(), teaching.objectives.end(), Objective::macs) !=
+                       teaching.objectives.end();
+  // Latency is learned itself: microseconds of a path would need a table that holds every network the inner
+  // search thinks of.
+  if (average && config.search.learn == "shares") teaching.exits = space.exits();
+  return teaching;
+}
+
+std::vector<double> shares_by_position(const Space& space, const Genotype& genotype,
+                                       std::span<const double> exit_shares) {
+  std::vector<double> shares;
   std::size_t on = 0;
   for (i64 exit = 0; exit < space.exits(); ++exit) {
     const bool has = space.exit_on(genotype, exit);
-    lesson.push_back(has && on < exit_shares.size() ? exit_shares[on] : 0.0);
+    shares.push_back(has && on < exit_shares.size() ? exit_shares[on] : 0.0);
     on += has;
   }
   if (on + 1 != exit_shares.size())
     throw usage_error("early exits: " + std::to_string(on + 1) + " shares wanted, got " +
                       std::to_string(exit_shares.size()));
+  return shares;
+}
+
+std::vector<double> lesson_of(const Space& space, const Teaching& teaching, const CandidateRecord& record) {
+  const Figures figures = figures_of(record);
+  std::vector<double> lesson{figures.error};
+  if (teaching.exits > 0)
+    for (double share : shares_by_position(space, record.genotype, record.exit_shares))
+      lesson.push_back(share);
+  for (Objective o : teaching.objectives)
+    if (o != Objective::error && teaching.learned(o)) lesson.push_back(value_of(o, figures));
   return lesson;
 }
 
@@ -52,15 +84,27 @@ std::vector<double> plausible_shares(std::span<const double> predicted, std::spa
   return shares;
 }
 
-std::function<Scored(const Genotype&, std::span<const double>)> early_exit_objectives(LeaveCosts costs) {
-  return [costs = std::move(costs)](const Genotype& genotype, std::span<const double> lesson) {
-    const std::vector<double> leave = costs(genotype);
-    const std::vector<double> shares = plausible_shares(lesson.subspan(1), leave);
-    double average = 0;
+Scored expected(const Teaching& teaching, const SearchConfig::Limits& limits, const ExactCosts& costs,
+                std::span<const double> lesson) {
+  Figures figures{.error = lesson[0], .full_macs = i64(costs.leave_macs.back()), .params = costs.params};
+  std::size_t next = 1;
+  if (teaching.exits > 0) {
+    const std::span<const double> leave = costs.leave_macs;
+    const std::vector<double> shares =
+        plausible_shares(lesson.subspan(1, std::size_t(teaching.exits)), leave);
     for (std::size_t i = 0; i < leave.size(); ++i)
-      if (shares[i] > 0) average += shares[i] * leave[i];
-    return Scored{{lesson[0], average}};
-  };
+      if (shares[i] > 0) figures.avg_macs += shares[i] * leave[i];
+    next += std::size_t(teaching.exits);
+  }
+  for (Objective o : teaching.objectives) {
+    if (o == Objective::error || !teaching.learned(o)) continue;
+    (o == Objective::macs ? figures.avg_macs : figures.latency_us) = lesson[next++];
+  }
+  return {values_of(teaching.objectives, figures), violation_of({.full_macs = figures.full_macs,
+                                                                 .params = figures.params,
+                                                                 .avg_macs = figures.avg_macs,
+                                                                 .avg_us = figures.latency_us},
+                                                                limits)};
 }
 
 }  // namespace offramp::nas

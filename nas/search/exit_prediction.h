@@ -1,33 +1,52 @@
-// For spaces with early exits: surrogates learn the error and the share of samples that leaves at each exit;
-// the cost of every path is known exactly, so the average cost needs no surrogate.
+// What surrogates learn of a candidate and how objectives come of it. Where a space has early exits they
+// learn the share of samples that leaves at each: with the cost of every path, which is known exactly, that
+// gives the average cost. Worst-case MACs and parameters are known as well and never predicted.
 #pragma once
 #include <functional>
 #include <span>
 #include <vector>
 
 #include "nas/search/candidate.h"
+#include "nas/search/objectives.h"
 #include "nas/space/space.h"
 
 namespace offramp::nas {
 
-// The cost of leaving at each exit position of a space, the end of the network last; negative where the exit
-// is off.
-using LeaveCosts = std::function<std::vector<double>(const Genotype&)>;
+// Of the deployed network, recorded without weights.
+struct ExactCosts {
+  // MACs of leaving at each exit position of a space, the end of the network last (an image that runs past
+  // every exit to the end); negative where the exit is off.
+  std::vector<double> leave_macs;
+  i64 params = 0;
+};
+ExactCosts exact_costs(const Space& space, const Genotype& genotype, const Task& task);
 
-// Exact MACs of the deployed network, recorded without weights.
-std::vector<double> leave_macs(const Space& space, const Genotype& genotype, const Task& task);
+// The lesson that a search's candidates teach: error, shares of the exits, then those objectives that neither
+// gives.
+struct Teaching {
+  std::vector<Objective> objectives;
+  i64 exits = 0;  // whose shares are learned; 0: none, average MACs are learned themselves
 
-// What a candidate teaches: error, then the share per exit position without the end (which gets the rest), 0
-// where the exit is off. `exit_shares`: of the exits that are on, in order, the end last. Throws Error(usage)
-// when their number does not fit.
-std::vector<double> early_exit_lesson(const Space& space, const Genotype& genotype, double error,
-                                      std::span<const double> exit_shares);
+  bool learned(Objective objective) const;
+  // Whether objectives need more than the lesson: exact costs.
+  bool needs_costs() const;
+};
+Teaching teaching_of(const Space& space, const SearchConfig& config);
+
+// Throws Error(usage) when the number of exit shares does not fit the genotype.
+std::vector<double> lesson_of(const Space& space, const Teaching& teaching, const CandidateRecord& record);
+
+// Share per exit position without the end (which gets the rest), 0 where the exit is off. `exit_shares`: of
+// the exits that are on, in order, the end last. Throws Error(usage) when their number does not fit.
+std::vector<double> shares_by_position(const Space& space, const Genotype& genotype,
+                                       std::span<const double> exit_shares);
 
 // Shares of all exit positions and the end, from predicted ones: none below 0 or where the exit is off,
 // sum 1.
 std::vector<double> plausible_shares(std::span<const double> predicted, std::span<const double> leave_costs);
 
-// Objectives {error, average cost} of a genotype from the predicted lesson. See Prediction::scored.
-std::function<Scored(const Genotype&, std::span<const double>)> early_exit_objectives(LeaveCosts costs);
+// Objectives from a predicted lesson, infeasible where exactly known costs break a limit.
+Scored expected(const Teaching& teaching, const SearchConfig::Limits& limits, const ExactCosts& costs,
+                std::span<const double> lesson);
 
 }  // namespace offramp::nas

@@ -8,7 +8,7 @@ namespace offramp::nas {
 
 bool Front::insert(i64 id, const Outcome& outcome) {
   const std::vector<double>* objectives = feasible_objectives(outcome);
-  if (!objectives) return false;
+  if (!objectives || std::get<Scored>(outcome).rungs_left > 0) return false;
   for (FrontPoint& point : points_) {
     if (point.objectives == *objectives) {
       const bool earlier = id < point.id;

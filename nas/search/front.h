@@ -16,8 +16,8 @@ struct FrontPoint {
 class Front {
  public:
   // Takes the candidate in if nobody dominates it, and drops whom it dominates; failed and infeasible ones
-  // never enter. Of equal objectives the lowest id stays, so that the order of insertion does not matter.
-  // True if taken.
+  // never enter, nor do those that were not trained as long as any. Of equal objectives the lowest id stays,
+  // so that the order of insertion does not matter. True if taken.
   bool insert(i64 id, const Outcome& outcome);
 
   // By first objective, then the second, ...; no two have equal objectives.

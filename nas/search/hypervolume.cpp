@@ -1,7 +1,6 @@
 #include "nas/search/hypervolume.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "kernels/error.h"
@@ -85,13 +84,6 @@ double normalised_hypervolume(std::span<const Point> points, std::span<const dou
     for (std::size_t m = 0; m < p.size(); ++m)
       p[m] = std::max(0.0, (p[m] - ideal[m]) / (reference[m] - ideal[m]));
   return hypervolume(scaled, std::vector<double>(reference.size(), 1.0));
-}
-
-double accuracy_cost_hypervolume(std::span<const Point> points, i64 classes) {
-  std::vector<Point> scaled;
-  for (const Point& p : points) scaled.push_back({p[0], std::log10(std::max(p[1], 1.0))});
-  const double ideal[] = {0, 5}, reference[] = {1 - 1 / double(classes), 8};
-  return normalised_hypervolume(scaled, ideal, reference);
 }
 
 std::vector<double> reference_point(std::span<const Point> points, double factor) {

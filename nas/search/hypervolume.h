@@ -20,10 +20,6 @@ double hypervolume(std::span<const std::vector<double>> points, std::span<const 
 double normalised_hypervolume(std::span<const std::vector<double>> points, std::span<const double> ideal,
                               std::span<const double> reference);
 
-// The same for points of (error, average MACs), cost on a logarithmic scale: ideal no error at 10^5 MACs,
-// reference chance among `classes` at 10^8.
-double accuracy_cost_hypervolume(std::span<const std::vector<double>> points, i64 classes);
-
 // factor x the worst of each objective: the usual reference from an initial design.
 std::vector<double> reference_point(std::span<const std::vector<double>> points, double factor = 1.01);
 

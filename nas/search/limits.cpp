@@ -13,7 +13,9 @@ namespace {
 template <class F>
 void each_limit(const NetworkSize& s, const SearchConfig::Limits& l, F&& f) {
   if (l.latency_us > 0) f(s.full_us, l.latency_us, "us", 1);
+  if (l.avg_latency_us > 0) f(s.avg_us, l.avg_latency_us, "us on average", 1);
   if (l.macs > 0) f(double(s.full_macs), double(l.macs), "MACs", 0);
+  if (l.avg_macs > 0) f(s.avg_macs, double(l.avg_macs), "MACs on average", 0);
   if (l.params > 0) f(double(s.params), double(l.params), "parameters", 0);
   if (l.memory > 0) f(double(s.memory), double(l.memory), "bytes of memory", 0);
 }

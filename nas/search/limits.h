@@ -10,12 +10,15 @@ namespace offramp::nas {
 
 // What the limits look at. Worst case: an image that runs past every exit to the end, whatever the thresholds
 // are; so these figures depend on the genotype alone and hold for a network however it is trained and tuned.
+// Averages are of the thresholds chosen. 0: not known or not asked for, breaks no limit.
 struct NetworkSize {
   i64 full_macs = 0, params = 0;
-  i64 memory = 0;      // weights and arena of the runner at batch 1, bytes; 0: not asked for
-  double full_us = 0;  // from the latency table; 0: without one
+  i64 memory = 0;      // weights and arena of the runner at batch 1, bytes
+  double full_us = 0;  // from the latency table
+  double avg_macs = 0, avg_us = 0;
 };
 
+// Without averages.
 NetworkSize size_of(const std::shared_ptr<const nn::Plan>& plan, Target target,
                     const SearchConfig::Limits& limits, const LatencyTable* latency);
 

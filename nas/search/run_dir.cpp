@@ -6,6 +6,7 @@
 #include "data/catalog.h"
 #include "kernels/error.h"
 #include "nas/search/engine.h"
+#include "nas/search/objectives.h"
 #include "nas/search/run_latency.h"
 #include "nas/space/space.h"
 #include "nas/study/store.h"
@@ -35,8 +36,7 @@ void create_run(const SearchRequest& request, bool force) {
   require_consistent(request.config);
   const Space space = Space::load(request.config.space);
   std::optional<LatencyTable> latency;
-  if (!request.latency_table.empty() || request.config.objective == "latency" ||
-      request.config.limits.latency_us > 0)
+  if (!request.latency_table.empty() || needs_latency(request.config))
     latency = starting_table(request.latency_table);
   data::require(request.config.data, request.data_dirs);
   std::optional<WriterLock> lock;  // refuses to pull a run from under another process

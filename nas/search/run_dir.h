@@ -13,6 +13,9 @@ struct RunPaths {
   std::string archive() const { return out + "/archive.sqlite"; }
   std::string supernet() const { return out + "/supernet.safetensors"; }
   std::string work() const { return out + "/work"; }
+  std::string checkpoint(i64 id) const {
+    return work() + "/candidate-" + std::to_string(id) + ".safetensors";
+  }
   std::string front() const { return out + "/front.csv"; }
   std::string models() const { return out + "/models"; }
   std::string model(i64 id) const { return models() + "/" + std::to_string(id) + ".safetensors"; }

@@ -7,6 +7,7 @@
 #include "kernels/error.h"
 #include "nas/search/evolution.h"
 #include "nas/search/exit_prediction.h"
+#include "nas/search/halving.h"
 #include "nas/search/nsga2.h"
 #include "nas/search/nsga3.h"
 #include "nas/search/random_search.h"
@@ -25,12 +26,6 @@ GeneSpace gene_space(const Space& space) {
   return genes;
 }
 
-// The cost of a path is known exactly where it is counted in MACs; microseconds would need a table that holds
-// every network the inner search thinks of.
-bool learns_shares(const Space& space, const SearchConfig& config) {
-  return config.search.learn == "shares" && config.objective == "macs" && space.exits() > 0;
-}
-
 // AEBNAS minimises (error in percent + 0.1 x deviation, deviation), deviation in percent of the target on
 // either side of it.
 std::vector<double> near_target(const std::vector<double>& objectives, double target) {
@@ -41,19 +36,26 @@ std::vector<double> near_target(const std::vector<double>& objectives, double ta
 std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const Task& task,
                                            const SearchConfig& config, GeneSpace genes, u64 seed) {
   Prediction prediction;
+  const Teaching teaching = teaching_of(space, config);
   // The inner search comes back to many of its networks; recording one takes about a millisecond.
-  if (learns_shares(space, config))
-    prediction.scored = early_exit_objectives(
-        [&space, task,
-         known = std::make_shared<std::map<Genotype, std::vector<double>>>()](const Genotype& genotype) {
-          const auto [at, fresh] = known->try_emplace(genotype);
-          if (fresh) at->second = leave_macs(space, genotype, task);
-          return at->second;
-        });
+  if (teaching.needs_costs() || config.limits.macs > 0 || config.limits.params > 0)
+    prediction.scored = [&space, task, teaching, limits = config.limits,
+                         known = std::make_shared<std::map<Genotype, ExactCosts>>()](
+                            const Genotype& genotype, std::span<const double> lesson) {
+      const auto [at, fresh] = known->try_emplace(genotype);
+      if (fresh) at->second = exact_costs(space, genotype, task);
+      return expected(teaching, limits, at->second, lesson);
+    };
   if (config.search.inner == "deviation") {
-    if (config.target_macs <= 0)
-      throw usage_error("search.inner = \"deviation\" needs target_macs (--target-macs)");
-    prediction.inner = [target = double(config.target_macs)](const std::vector<double>& objectives) {
+    const double target =
+        teaching.objectives[1] == Objective::latency ? config.target_latency_us : double(config.target_macs);
+    const bool average =
+        teaching.objectives[1] == Objective::latency || teaching.objectives[1] == Objective::macs;
+    if (!average || teaching.objectives.size() != 2 || target <= 0)
+      throw usage_error(
+          "search.inner = \"deviation\" needs objective \"macs\" with target_macs (--target-macs), or "
+          "\"latency\" with target_latency_us");
+    prediction.inner = [target](const std::vector<double>& objectives) {
       return near_target(objectives, target);
     };
   }
@@ -64,6 +66,7 @@ std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const
                              .batch = config.search.batch,
                              .seeds = {space.min_genotype(), space.max_genotype()},
                              .surrogate = {.kind = config.search.surrogate},
+                             .rungs = i64(rung_epochs(config).size()),
                              .inner_population = config.search.inner_population,
                              .inner_generations = config.search.inner_generations,
                              .subset = config.search.subset == "gaps"
@@ -102,10 +105,12 @@ std::unique_ptr<Sampler> make_sampler(Exec& exec, const Space& space, const Task
       std::move(genes), Nsga2Options{.seed = seed, .population = population, .seeds = std::move(seeds)});
 }
 
-std::vector<double> lesson_of(const Space& space, const SearchConfig& config, const Genotype& genotype,
-                              double error, std::span<const double> exit_shares) {
-  if (config.search.sampler != "surrogate" || !learns_shares(space, config)) return {};
-  return early_exit_lesson(space, genotype, error, exit_shares);
+Outcome outcome_of(const Space& space, const SearchConfig& config, const CandidateRecord& record) {
+  if (record.state == CandidateRecord::State::failed) return Failed{record.reason};
+  Scored scored{record.objectives, record.violation, record.rungs_left};
+  if (config.search.sampler == "surrogate")
+    scored.learned = lesson_of(space, teaching_of(space, config), record);
+  return scored;
 }
 
 std::string surrogate_in_words(const Sampler& sampler) {

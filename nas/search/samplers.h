@@ -5,6 +5,7 @@
 #include "nas/search/config.h"
 #include "nas/search/sampler.h"
 #include "nas/space/space.h"
+#include "nas/study/records.h"
 
 namespace offramp {
 class Exec;
@@ -18,9 +19,8 @@ std::vector<std::string> sampler_names();  // values of search.sampler
 std::unique_ptr<Sampler> make_sampler(Exec& exec, const Space& space, const Task& task,
                                       const SearchConfig& config);
 
-// What a scored candidate is to teach this search's surrogates: empty = its objectives.
-std::vector<double> lesson_of(const Space& space, const SearchConfig& config, const Genotype& genotype,
-                              double error, std::span<const double> exit_shares);
+// What the sampler is told of an evaluated candidate, with what it teaches this search's surrogates.
+Outcome outcome_of(const Space& space, const SearchConfig& config, const CandidateRecord& record);
 
 // One line on how well surrogates ordered the last generation; empty for other samplers and before there is a
 // prediction.

@@ -31,12 +31,13 @@ SurrogateSearch::SurrogateSearch(Exec& exec, GeneSpace space, Prediction predict
       prediction_(std::move(prediction)),
       options_(std::move(options)) {
   if (options_.initial < 1 || options_.batch < 1 || options_.inner_population < 2 ||
-      options_.inner_generations < 1 || !(options_.optimism >= 0))
+      options_.inner_generations < 1 || !(options_.optimism >= 0) || options_.rungs < 1)
     throw usage_error(
-        "surrogate search: wanted initial, batch and inner_generations >= 1, inner_population >= 2 and "
+        "surrogate search: wanted initial, batch, inner_generations and rungs >= 1, inner_population >= 2 "
+        "and "
         "optimism >= 0");
   for (const Genotype& seed : options_.seeds) require_genotype(this->space(), seed);
-  const Surrogate known_kind(this->space().choices, options_.surrogate);  // throws for an unknown one
+  const Surrogate known_kind(seen_choices(), options_.surrogate);  // throws for an unknown one
 }
 
 i64 SurrogateSearch::generation_size(i64 generation) const {
@@ -63,25 +64,42 @@ Scored SurrogateSearch::scored(const Genotype& genes, std::vector<double> learne
   return Scored{std::move(learned)};
 }
 
+Genotype SurrogateSearch::seen(Genotype genes, i64 rungs_left) const {
+  if (options_.rungs > 1) genes.push_back(i32(std::max<i64>(options_.rungs - 1 - rungs_left, 0)));
+  return genes;
+}
+
+std::vector<i32> SurrogateSearch::seen_choices() const {
+  std::vector<i32> choices = space().choices;
+  if (options_.rungs > 1) choices.push_back(i32(options_.rungs));
+  return choices;
+}
+
 std::vector<Proposal> SurrogateSearch::plan(i64 generation) {
   fits_.clear();
-  std::vector<Genotype> known;
+  std::vector<Genotype> inputs, known;  // all that is learned from; whose scores stand
   std::vector<std::vector<double>> values;
-  std::vector<Outcome> outcomes;
+  std::vector<Outcome> outcomes;  // of `known`
+  const bool any_whole = std::any_of(candidates().begin(), candidates().end(), [](const Candidate& c) {
+    const Scored* scored = std::get_if<Scored>(&c.outcome);
+    return scored && scored->rungs_left == 0;
+  });
   for (const Candidate& c : candidates()) {
     const Scored* scored = std::get_if<Scored>(&c.outcome);
     if (!scored) continue;
     const std::vector<double>& learned = learned_of(*scored);
     values.resize(std::max(values.size(), learned.size()));
     for (std::size_t t = 0; t < learned.size(); ++t) values[t].push_back(learned[t]);
+    inputs.push_back(seen(c.proposal.genotype, scored->rungs_left));
+    if (any_whole && scored->rungs_left > 0) continue;
     known.push_back(c.proposal.genotype);
     outcomes.push_back(c.outcome);
   }
-  if (known.size() < kLeastSamples) return {};
+  if (inputs.size() < kLeastSamples) return {};
   SurrogateOptions surrogate_options = options_.surrogate;
   surrogate_options.seed = rng_for(options_.seed, u64(generation), kSurrogate).next_u64();
-  Surrogate surrogate(space().choices, surrogate_options);
-  surrogate.fit(exec_, known, values);
+  Surrogate surrogate(seen_choices(), surrogate_options);
+  surrogate.fit(exec_, inputs, values);
   fits_ = surrogate.reports();
 
   // The first rank of what was evaluated: the front, or what misses the constraints least.
@@ -113,7 +131,7 @@ std::vector<Proposal> SurrogateSearch::plan(i64 generation) {
     const std::vector<Proposal> asked = inner.ask(options_.inner_population);
     if (asked.empty()) break;
     std::vector<Genotype> genotypes;
-    for (const Proposal& p : asked) genotypes.push_back(p.genotype);
+    for (const Proposal& p : asked) genotypes.push_back(seen(p.genotype, 0));
     const auto estimates = surrogate.predict(exec_, genotypes, options_.optimism > 0);
     std::vector<Evaluation> told;
     for (std::size_t i = 0; i < asked.size(); ++i) {
@@ -123,7 +141,7 @@ std::vector<Proposal> SurrogateSearch::plan(i64 generation) {
         const double bonus = options_.optimism * target[i].spread;
         hoped.push_back(target[i].mean - (std::isfinite(bonus) ? bonus : 0));
       }
-      promises.push_back({std::move(learned), scored(genotypes[i], std::move(hoped))});
+      promises.push_back({std::move(learned), scored(asked[i].genotype, std::move(hoped))});
       Scored minimised = promises.back().scored;
       if (prediction_.inner) minimised.objectives = prediction_.inner(minimised.objectives);
       told.push_back({asked[i].id, std::move(minimised)});
@@ -176,7 +194,9 @@ void SurrogateSearch::told(std::size_t first) {
       for (std::size_t i = from; i < candidates().size(); ++i) {
         const Candidate& c = candidates()[i];
         const Scored* scored = std::get_if<Scored>(&c.outcome);
-        if (!scored || t >= c.proposal.predicted.size() || t >= learned_of(*scored).size()) continue;
+        if (!scored || scored->rungs_left > 0 || t >= c.proposal.predicted.size() ||
+            t >= learned_of(*scored).size())
+          continue;
         predicted.push_back(c.proposal.predicted[t]);
         truth.push_back(learned_of(*scored)[t]);
       }

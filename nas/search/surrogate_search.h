@@ -25,6 +25,9 @@ struct SurrogateSearchOptions {
   i64 batch = 8;                // candidates per later generation
   std::vector<Genotype> seeds;  // first members of the initial design
   SurrogateOptions surrogate;   // its seed is derived from the one above
+  // How long candidates were trained is an input of the surrogates, beside the genes, where there is more
+  // than one rung (Scored::rungs_left); they predict for the last one.
+  i64 rungs = 1;
   // The search on the surrogates; it starts from the front of what was evaluated.
   i64 inner_population = 40, inner_generations = 20;
   i32 crossover_percent = 90, mutations = 1, eta = 1;
@@ -63,6 +66,9 @@ class SurrogateSearch : public Sampler {
   // Fits, searches, selects; the proposals that promise most, none when there is nothing to learn from.
   std::vector<Proposal> plan(i64 generation);
   Scored scored(const Genotype& genes, std::vector<double> learned) const;
+  // What surrogates see of a genotype, and the number of choices of each.
+  Genotype seen(Genotype genes, i64 rungs_left) const;
+  std::vector<i32> seen_choices() const;
 
   Exec& exec_;
   Prediction prediction_;

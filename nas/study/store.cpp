@@ -16,25 +16,33 @@ namespace {
 
 constexpr i64 kApplication = 0x4F464652;  // "OFFR": tells an archive from any other SQLite file
 
-constexpr const char* kSchema = R"(
-CREATE TABLE study(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE candidate(
-  id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, genotype TEXT NOT NULL UNIQUE, origin TEXT NOT NULL,
-  parents TEXT NOT NULL, weights TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
-  objectives TEXT NOT NULL, violation REAL, accuracy_tune REAL, avg_macs REAL, full_macs INTEGER NOT NULL,
-  params INTEGER NOT NULL, exit_shares TEXT NOT NULL, exit_accuracies TEXT NOT NULL, thresholds TEXT NOT NULL,
-  seconds REAL, train_macs INTEGER NOT NULL);
-CREATE TABLE training(phase TEXT PRIMARY KEY NOT NULL, macs INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE generation(
-  generation INTEGER PRIMARY KEY, hypervolume REAL, front_size INTEGER NOT NULL, evaluations INTEGER NOT NULL,
-  failures INTEGER NOT NULL, best_at_target REAL, seconds REAL);
-CREATE TABLE event(id INTEGER PRIMARY KEY, unix_seconds REAL NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);
-)";
+// Of the tables candidate and rung.
+#define OFFRAMP_CANDIDATE_FIELDS                                                                        \
+  "generation INTEGER NOT NULL, origin TEXT NOT NULL, parents TEXT NOT NULL, weights TEXT NOT NULL, "   \
+  "state TEXT NOT NULL, reason TEXT NOT NULL, objectives TEXT NOT NULL, violation REAL, accuracy_tune " \
+  "REAL, "                                                                                              \
+  "avg_macs REAL, full_macs INTEGER NOT NULL, params INTEGER NOT NULL, latency_us REAL, "               \
+  "exit_shares TEXT NOT NULL, exit_accuracies TEXT NOT NULL, thresholds TEXT NOT NULL, seconds REAL, "  \
+  "train_macs INTEGER NOT NULL, epochs INTEGER NOT NULL, rungs_left INTEGER NOT NULL"
+
+constexpr const char* kSchema =
+    "CREATE TABLE study(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE candidate(id INTEGER PRIMARY KEY, genotype TEXT NOT NULL UNIQUE, " OFFRAMP_CANDIDATE_FIELDS
+    ");"
+    "CREATE TABLE rung(id INTEGER NOT NULL, genotype TEXT NOT NULL, " OFFRAMP_CANDIDATE_FIELDS
+    ", PRIMARY KEY(id, rungs_left));"
+    "CREATE TABLE training(phase TEXT PRIMARY KEY NOT NULL, macs INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE generation(generation INTEGER PRIMARY KEY, hypervolume REAL, front_size INTEGER NOT NULL, "
+    "evaluations INTEGER NOT NULL, failures INTEGER NOT NULL, best_at_target REAL, best_id INTEGER NOT NULL, "
+    "train_macs INTEGER NOT NULL, seconds REAL);"
+    "CREATE TABLE event(id INTEGER PRIMARY KEY, unix_seconds REAL NOT NULL, kind TEXT NOT NULL, "
+    "text TEXT NOT NULL);";
+#undef OFFRAMP_CANDIDATE_FIELDS
 
 constexpr const char* kCandidateColumns =
     "id, generation, genotype, origin, parents, weights, state, reason, objectives, violation, "
-    "accuracy_tune, "
-    "avg_macs, full_macs, params, exit_shares, exit_accuracies, thresholds, seconds, train_macs";
+    "accuracy_tune, avg_macs, full_macs, params, latency_us, exit_shares, exit_accuracies, thresholds, "
+    "seconds, train_macs, epochs, rungs_left";
 
 CandidateRecord read_candidate(Statement& row) {
   CandidateRecord c;
@@ -54,11 +62,14 @@ CandidateRecord read_candidate(Statement& row) {
   c.avg_macs = row.real();
   c.full_macs = row.integer();
   c.params = row.integer();
+  c.latency_us = row.real();
   parse_list(row.text(), c.exit_shares);
   parse_list(row.text(), c.exit_accuracies);
   parse_list(row.text(), c.thresholds);
   c.seconds = row.real();
   c.train_macs = row.integer();
+  c.epochs = row.integer();
+  c.rungs_left = row.integer();
   return c;
 }
 
@@ -128,6 +139,47 @@ struct Store::Impl {
     }
   }
 
+  void insert(const std::string& table, const CandidateRecord& c) {
+    const std::string sql = "INSERT INTO " + table + "(" + kCandidateColumns +
+                            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    Statement(db, sql.c_str())
+        .bind(c.id)
+        .bind(c.generation)
+        .bind(text_of(c.genotype))
+        .bind(c.origin)
+        .bind(text_of(c.parents))
+        .bind(c.weights)
+        .bind(c.state == CandidateRecord::State::scored ? "scored" : "failed")
+        .bind(c.reason)
+        .bind(text_of(c.objectives))
+        .bind(c.violation)
+        .bind(c.accuracy_tune)
+        .bind(c.avg_macs)
+        .bind(c.full_macs)
+        .bind(c.params)
+        .bind(c.latency_us)
+        .bind(text_of(c.exit_shares))
+        .bind(text_of(c.exit_accuracies))
+        .bind(text_of(c.thresholds))
+        .bind(c.seconds)
+        .bind(c.train_macs)
+        .bind(c.epochs)
+        .bind(c.rungs_left)
+        .finish();
+  }
+  Statement select(const std::string& from) const {
+    return Statement(db, (std::string("SELECT ") + kCandidateColumns + " FROM " + from).c_str());
+  }
+  std::optional<CandidateRecord> first(Statement& row) const {
+    if (!row.step()) return std::nullopt;
+    return read(row);
+  }
+  std::vector<CandidateRecord> all(Statement row) const {
+    std::vector<CandidateRecord> records;
+    while (row.step()) records.push_back(read(row));
+    return records;
+  }
+
   std::string path;
   WriterLock lock;
   Database db;
@@ -188,73 +240,55 @@ std::optional<std::string> Store::meta(const std::string& key) const {
   return row.text();
 }
 
-void Store::add(const CandidateRecord& c) {
-  const std::string sql = std::string("INSERT INTO candidate(") + kCandidateColumns +
-                          ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
-  Statement(impl_->db, sql.c_str())
-      .bind(c.id)
-      .bind(c.generation)
-      .bind(text_of(c.genotype))
-      .bind(c.origin)
-      .bind(text_of(c.parents))
-      .bind(c.weights)
-      .bind(c.state == CandidateRecord::State::scored ? "scored" : "failed")
-      .bind(c.reason)
-      .bind(text_of(c.objectives))
-      .bind(c.violation)
-      .bind(c.accuracy_tune)
-      .bind(c.avg_macs)
-      .bind(c.full_macs)
-      .bind(c.params)
-      .bind(text_of(c.exit_shares))
-      .bind(text_of(c.exit_accuracies))
-      .bind(text_of(c.thresholds))
-      .bind(c.seconds)
-      .bind(c.train_macs)
-      .finish();
-}
+void Store::add(const CandidateRecord& c) { impl_->insert("candidate", c); }
+void Store::add_rung(const CandidateRecord& c) { impl_->insert("rung", c); }
 
 std::optional<CandidateRecord> Store::find(const Genotype& genotype) const {
-  const std::string sql = std::string("SELECT ") + kCandidateColumns + " FROM candidate WHERE genotype=?";
-  Statement row(impl_->db, sql.c_str());
+  Statement row = impl_->select("candidate WHERE genotype=?");
   row.bind(text_of(genotype));
-  if (!row.step()) return std::nullopt;
-  return impl_->read(row);
+  return impl_->first(row);
 }
 
 std::optional<CandidateRecord> Store::candidate(i64 id) const {
-  const std::string sql = std::string("SELECT ") + kCandidateColumns + " FROM candidate WHERE id=?";
-  Statement row(impl_->db, sql.c_str());
+  Statement row = impl_->select("candidate WHERE id=?");
   row.bind(id);
-  if (!row.step()) return std::nullopt;
-  return impl_->read(row);
+  return impl_->first(row);
+}
+
+std::optional<CandidateRecord> Store::rung(i64 id, i64 rungs_left) const {
+  Statement row = impl_->select("rung WHERE id=? AND rungs_left=?");
+  row.bind(id).bind(rungs_left);
+  return impl_->first(row);
 }
 
 std::vector<CandidateRecord> Store::candidates() const {
-  const std::string sql = std::string("SELECT ") + kCandidateColumns + " FROM candidate ORDER BY id";
-  Statement row(impl_->db, sql.c_str());
-  std::vector<CandidateRecord> all;
-  while (row.step()) all.push_back(impl_->read(row));
-  return all;
+  return impl_->all(impl_->select("candidate ORDER BY id"));
+}
+
+std::vector<CandidateRecord> Store::rungs() const {
+  return impl_->all(impl_->select("rung ORDER BY id, rungs_left DESC"));
 }
 
 i64 Store::candidate_count() const { return impl_->db.number("SELECT count(*) FROM candidate"); }
 
 void Store::set(const GenerationRecord& g) {
-  Statement(impl_->db, "INSERT OR REPLACE INTO generation VALUES(?,?,?,?,?,?,?)")
+  Statement(impl_->db, "INSERT OR REPLACE INTO generation VALUES(?,?,?,?,?,?,?,?,?)")
       .bind(g.generation)
       .bind(g.hypervolume)
       .bind(g.front_size)
       .bind(g.evaluations)
       .bind(g.failures)
       .bind(g.best_at_target)
+      .bind(g.best_id)
+      .bind(g.train_macs)
       .bind(g.seconds)
       .finish();
 }
 
 std::vector<GenerationRecord> Store::generations() const {
   Statement row(impl_->db,
-                "SELECT generation, hypervolume, front_size, evaluations, failures, best_at_target, seconds "
+                "SELECT generation, hypervolume, front_size, evaluations, failures, best_at_target, best_id, "
+                "train_macs, seconds "
                 "FROM generation ORDER BY generation");
   std::vector<GenerationRecord> all;
   while (row.step()) {
@@ -265,6 +299,8 @@ std::vector<GenerationRecord> Store::generations() const {
     g.evaluations = row.integer();
     g.failures = row.integer();
     g.best_at_target = row.real();
+    g.best_id = row.integer();
+    g.train_macs = row.integer();
     g.seconds = row.real();
     all.push_back(g);
   }

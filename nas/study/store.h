@@ -21,7 +21,7 @@ inline std::string phase_of_final(i64 id) { return "final " + std::to_string(id)
 
 class Store {
  public:
-  static constexpr int kVersion = 2;  // of the tables; another version is refused
+  static constexpr int kVersion = 3;  // of the tables; another version is refused
 
   enum class Access { read, write };
 
@@ -49,6 +49,12 @@ class Store {
   std::optional<CandidateRecord> candidate(i64 id) const;
   std::vector<CandidateRecord> candidates() const;  // by id
   i64 candidate_count() const;
+
+  // A candidate as a rung of successive halving has left it; add() follows once it goes no further. Throws
+  // Error when it is there already.
+  void add_rung(const CandidateRecord& candidate);
+  std::optional<CandidateRecord> rung(i64 id, i64 rungs_left) const;
+  std::vector<CandidateRecord> rungs() const;  // by id, each from its first rung on
 
   void set(const GenerationRecord& generation);  // replaces what the generation had
   std::vector<GenerationRecord> generations() const;

@@ -3,15 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "kernels/error.h"
 #include "nas/parse.h"
-#include "nas/search/hypervolume.h"
 #include "nas/study/store.h"
 #include "tensor/file.h"
 
 namespace offramp::nas {
 namespace {
+
+constexpr Objective kErrorAndMacs[] = {Objective::error, Objective::macs};
 
 constexpr i64 kMaxText = i64{1} << 24;  // bytes of a file that people read
 
@@ -73,26 +75,44 @@ double Study::seconds() const {
   return sum;
 }
 
+std::vector<Study::Rung> Study::rung_costs() const {
+  std::map<i64, Rung> by_epochs;
+  for (std::size_t i = 0; i < rungs.size(); ++i) {
+    const bool goes_on = i > 0 && rungs[i - 1].id == rungs[i].id;
+    Rung& rung = by_epochs[rungs[i].epochs];
+    rung.epochs = rungs[i].epochs;
+    ++rung.candidates;
+    rung.train_macs += rungs[i].train_macs - (goes_on ? rungs[i - 1].train_macs : 0);
+  }
+  std::vector<Rung> all;
+  for (const auto& [epochs, rung] : by_epochs) all.push_back(rung);
+  return all;
+}
+
 const CandidateRecord* Study::candidate(i64 id) const {
   const auto found = std::lower_bound(candidates.begin(), candidates.end(), id,
                                       [](const CandidateRecord& c, i64 wanted) { return c.id < wanted; });
   return found != candidates.end() && found->id == id ? &*found : nullptr;
 }
 
-Front Study::front() const {
+Front Study::front(std::span<const Objective> objectives) const {
   Front front;
   for (const CandidateRecord& c : candidates)
     if (c.state == CandidateRecord::State::scored)
-      front.insert(c.id, Scored{{1 - c.accuracy_tune, c.avg_macs}, c.violation});
+      front.insert(c.id, Scored{values_of(objectives, figures_of(c)), c.violation, c.rungs_left});
   return front;
 }
 
-double Study::hypervolume() const { return accuracy_cost_hypervolume(front().objectives(), classes); }
+Front Study::macs_front() const { return front(kErrorAndMacs); }
+
+double Study::hypervolume() const {
+  return front_hypervolume(macs_front().objectives(), kErrorAndMacs, classes);
+}
 
 double Study::test_hypervolume() const {
   std::vector<std::vector<double>> points;
   for (const FrontRow& row : finals) points.push_back({1 - row.accuracy_test, row.avg_macs});
-  return accuracy_cost_hypervolume(points, classes);
+  return front_hypervolume(points, kErrorAndMacs, classes);
 }
 
 Study read_study(const std::string& dir) {
@@ -103,6 +123,7 @@ Study read_study(const std::string& dir) {
   study.space_text = read_file(dir + "/space.toml", kMaxText);
   const Store store = Store::open(dir + "/archive.sqlite", Store::Access::read);
   study.candidates = store.candidates();
+  study.rungs = store.rungs();
   study.generations = store.generations();
   study.events = store.events();
   study.training = store.training_cost();

@@ -7,6 +7,7 @@
 
 #include "nas/search/config.h"
 #include "nas/search/front.h"
+#include "nas/search/objectives.h"
 #include "nas/study/records.h"
 
 namespace offramp::nas {
@@ -27,17 +28,26 @@ struct Study {
   i64 classes = 0;
   bool finished = false;
   std::vector<CandidateRecord> candidates;  // by id
+  std::vector<CandidateRecord> rungs;       // of successive halving, by id
   std::vector<GenerationRecord> generations;
   std::vector<EventRecord> events;
   TrainingCost training;
   std::vector<FrontRow> finals;  // ascending in MACs; empty while the run goes on
 
   i64 failed() const;
-  double seconds() const;                          // spent on candidates
+  double seconds() const;  // spent on candidates
+  // Successive halving, from the first rung on; empty without it.
+  struct Rung {
+    i64 epochs = 0, candidates = 0;
+    i64 train_macs = 0;  // of this rung alone
+  };
+  std::vector<Rung> rung_costs() const;
   const CandidateRecord* candidate(i64 id) const;  // null: there is none
-  // Non-dominated candidates on (tune error, average MACs), as scored during the search.
-  Front front() const;
-  double hypervolume() const;       // of that front; see accuracy_cost_hypervolume
+  // Non-dominated candidates in these objectives, as scored during the search. On error and average MACs,
+  // runs compare whatever they searched for.
+  Front front(std::span<const Objective> objectives) const;
+  Front macs_front() const;
+  double hypervolume() const;       // of macs_front; see front_hypervolume
   double test_hypervolume() const;  // of the finals, by their error on the test split
 };
 

@@ -36,6 +36,7 @@ std::unique_ptr<data::BatchSource> source_of(Exec& exec, const TrainingData& dat
 TrainOptions train_options(const SearchConfig& config, const Regime& regime, u64 seed) {
   return {.epochs = regime.epochs,
           .batch = config.train.batch,
+          .stop_after = regime.stop_after,
           .lr = regime.lr,
           .momentum = config.train.momentum,
           .weight_decay = regime.weight_decay,

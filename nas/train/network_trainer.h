@@ -29,6 +29,7 @@ i64 forward_macs(const nn::Architecture& architecture);
 struct Regime {
   i64 epochs = 0;
   double lr = 0, warmup = 0, weight_decay = 0, clip = 0;
+  i64 stop_after = 0;  // TrainOptions::stop_after
 };
 Regime train_regime(const SearchConfig& config);
 Regime candidate_regime(const SearchConfig& config);

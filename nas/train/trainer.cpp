@@ -30,17 +30,18 @@ struct State {
   void save(const std::string& path, i64 epochs_done) const {
     write_safetensors(path, {live, {{"epochs_done", std::to_string(epochs_done)}}});
   }
-  // Epochs done.
-  i64 restore(const std::string& path) const {
+  // Epochs done; 0, with nothing restored, when they are more than `most`.
+  i64 restore(const std::string& path, i64 most) const {
     const SafeTensors file = read_safetensors(path);
     const auto epochs = file.metadata.find("epochs_done");
     if (epochs == file.metadata.end()) throw input_error(path + ": not a checkpoint of training");
-    nn::restore_tensors(live, file.tensors);
     i64 done = 0;
     const char *first = epochs->second.data(), *last = first + epochs->second.size();
     if (const auto [end, error] = std::from_chars(first, last, done);
         error != std::errc() || end != last || done < 0)
       throw input_error(path + ": not a checkpoint of training: epochs_done is '" + epochs->second + "'");
+    if (done > most) return 0;
+    nn::restore_tensors(live, file.tensors);
     return done;
   }
 };
@@ -166,8 +167,11 @@ TrainReport Trainer::run(data::BatchSource& loader, const BatchStep& step, const
 
   TrainReport report{.epochs = options_.epochs};
   const bool resumable = !checkpoint_.empty();
-  i64 epoch = resumable && std::filesystem::exists(checkpoint_) ? state.restore(checkpoint_) : 0;
-  for (i64 done = epoch * per_epoch; epoch < options_.epochs; ++epoch) {
+  const i64 last = options_.stop_after > 0 ? std::min(options_.stop_after, options_.epochs) : options_.epochs;
+  i64 epoch = resumable && std::filesystem::exists(checkpoint_) ? state.restore(checkpoint_, last) : 0;
+  i64 done = epoch * per_epoch;
+  if (macs_) *macs_ = done * macs_per_step_;
+  for (; epoch < last; ++epoch) {
     loader.start(epoch);
     update->start_epoch();
     for (data::Batch batch; loader.next(batch); ++done) {

@@ -85,6 +85,59 @@ TEST(SearchLatency, SameTableSameFrontWhateverInterruptsIt) {
     expect_failure(words + " --target-us 0.001", 4, "0.001 us");
   }
 
+  // eval predicts the same, path by path, and measures where there is no table.
+  const Row last_row = front_of(whole).back();
+  const std::string eval = "eval --json --threads 1 --split tune --model " + whole + "/models/" +
+                           last_row[0] + ".safetensors --latency";
+  for (const std::string& from : {" --latency-table " + table, std::string()}) {
+    const Ran evaluated = offramp_run(eval + from);
+    ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+    const nlohmann::json e = evaluated.json();
+    double sum = 0, before = 0;
+    for (const auto& exit : e["exits"]) {
+      const double us = exit["leave_latency_us"];
+      sum += double(exit["share"]) * us;
+      EXPECT_EQ(us > 0, double(exit["leave_macs"]) > 0);
+      if (us == 0 || from.empty()) continue;  // what the clock says of two paths may be anything
+      EXPECT_GT(us, before);
+      before = us;
+    }
+    EXPECT_NEAR(double(e["latency_us"]), sum, 1e-9 * sum);
+    EXPECT_GE(double(e["full_latency_us"]), from.empty() ? 0 : before);
+    EXPECT_GT(double(e["full_latency_us"]), 0);
+    EXPECT_EQ(e["latency"]["source"], from.empty() ? "measured" : table);
+    EXPECT_EQ(e["latency"]["threads"], 1);
+    if (from.empty()) continue;
+    EXPECT_NEAR(double(e["latency_us"]), std::stod(last_row[6]), 0.006);
+  }
+  expect_failure(eval + " --latency-table " + dir / "none.tsv", 3, "none.tsv");
+
+  // A target in us: the most accurate network that keeps it, with the thresholds that tune finds for it.
+  const std::vector<Row> rows = front_of(whole);
+  const double target = std::stod(rows[rows.size() / 2][6]) + 0.01;
+  const std::string aimed = dir / "aimed", at = " --target-latency-us " + std::to_string(target);
+  const Ran chose = offramp_run("search -q --json --out " + aimed + with + at);
+  ASSERT_EQ(chose.code, 0) << chose.err;
+  std::string best;
+  double best_accuracy = -1;
+  for (const Row& row : front_of(aimed))
+    if (std::stod(row[6]) <= target && std::stod(row[1]) > best_accuracy)
+      best = row[0], best_accuracy = std::stod(row[1]);
+  EXPECT_EQ(std::to_string(i64(chose.json()["chosen"])), best);
+  const nlohmann::json tuned =
+      offramp_run("tune --json --model " + aimed + "/chosen.safetensors --out " + dir / "t.safetensors" +
+                  " --tolerance 0.002 --latency-table " + table + " --target-us " + std::to_string(target))
+          .json();
+  EXPECT_NEAR(double(tuned["accuracy"]), best_accuracy, 1e-6);
+  const nlohmann::json run = offramp_run("compare --json " + aimed).json()["runs"][0];
+  EXPECT_EQ(run["objectives"], nlohmann::json({"error", "latency"}));
+  const nlohmann::json newest = run["generations"].back();
+  const nlohmann::json why = offramp_run("why --json " + aimed + " " + newest["best_id"].dump()).json();
+  EXPECT_DOUBLE_EQ(double(why["accuracy_tune"]), double(newest["best_at_target"]));
+  EXPECT_LE(double(why["latency_us"]), target);
+  expect_failure("search -q --out " + dir / "never" + with + " --target-latency-us 0.001", 4, "0.0 us");
+  expect_failure("search -q --out " + dir / "both" + with + at + " --target-macs 1M", 2, "exclude");
+
   // MACs as objective, latency as a column: the same networks have the same latency.
   const std::string macs = dir / "macs";
   ASSERT_EQ(offramp_run("search -q --latency-table " + table + " --out " + macs + kQuick).code, 0);
@@ -121,7 +174,8 @@ TEST(SearchLatency, NoNetworkOfTheFrontBreaksALimit) {
 
   // Nothing is small enough: exit 4 with the nearest, and again whenever it is asked.
   for (const std::string limit :
-       {"--max-macs 10", "--max-params 10", "--max-memory 10", "--max-latency-us 0.01"}) {
+       {"--max-macs 10", "--max-params 10", "--max-memory 10", "--max-latency-us 0.01", "--max-avg-macs 10",
+        "--max-avg-latency-us 0.01"}) {
     const std::string none = dir / "none";
     const Ran failed =
         offramp_run("search -q --force --latency-table " + table + " " + limit + " --out " + none + kQuick);

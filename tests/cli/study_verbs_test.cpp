@@ -58,6 +58,16 @@ std::string known_run(const TempDir& dir, const std::string& name, const std::st
   add({.id = 3, .generation = 1, .genotype = {1, 1}, .origin = "variation", .parents = {1, 0}}, 0.80, 1e6);
   add({.id = 4, .generation = 2, .genotype = {0, 2}, .origin = "variation", .parents = {3}}, 0.70, 2e6);
   store.set(nas::GenerationRecord{.generation = 0, .hypervolume = 0.25, .front_size = 2, .evaluations = 2});
+  nas::CandidateRecord stopped{.id = 5, .generation = 2, .genotype = {1, 2}, .origin = "random"};
+  stopped.epochs = 1, stopped.rungs_left = 1;
+  nas::CandidateRecord rung = stopped;
+  add(stopped, 0.99, 1e5);  // would be best of all, had it been trained as the others were
+  rung.train_macs = 1'000'000;
+  store.add_rung(rung);
+  rung.id = 4, rung.genotype = {0, 2};
+  store.add_rung(rung);
+  rung.epochs = 4, rung.rungs_left = 0, rung.train_macs = 4'000'000;
+  store.add_rung(rung);
   store.set_training_macs(nas::kPhaseSupernet, 20'000'000);
   store.set_training_macs(nas::phase_of_final(3), 300'000'000);
   store.set_meta("finished", "1");
@@ -87,10 +97,10 @@ TEST(StudyVerbs, CompareCountsWhatIsThere) {
   EXPECT_EQ(run["data"], "synthetic");
   EXPECT_EQ(run["seed"], 9);
   EXPECT_EQ(run["finished"], true);
-  EXPECT_EQ(run["evaluated"], 5);
+  EXPECT_EQ(run["evaluated"], 6);
   EXPECT_EQ(run["failed"], 1);
   EXPECT_EQ(run["front_size"], 3);
-  EXPECT_DOUBLE_EQ(double(run["seconds"]), 2.0);
+  EXPECT_DOUBLE_EQ(double(run["seconds"]), 2.5);
   EXPECT_NEAR(double(run["hypervolume"]), swept({{0.60, 1e5}, {0.75, 4e5}, {0.80, 1e6}}), 1e-12);
   EXPECT_NEAR(double(run["test_hypervolume"]), swept({{0.69, 1e5}, {0.88, 1e6}}), 1e-12);
   EXPECT_EQ(run["best"][0]["id"], 0);
@@ -102,10 +112,29 @@ TEST(StudyVerbs, CompareCountsWhatIsThere) {
   EXPECT_EQ(text.code, 0);
   EXPECT_NE(text.out.find("80.00 %"), std::string::npos) << text.out;
   EXPECT_EQ(run["training_macs"], Json({{"supernet", 20'000'000},
-                                        {"candidates", 4'000'000},
+                                        {"candidates", 5'000'000},
                                         {"finals", 300'000'000},
-                                        {"total", 324'000'000}}));
-  EXPECT_NE(text.out.find("324M"), std::string::npos) << text.out;
+                                        {"total", 325'000'000}}));
+  EXPECT_NE(text.out.find("325M"), std::string::npos) << text.out;
+}
+
+TEST(StudyVerbs, WhoWasStoppedIsOnNoFront) {
+  const TempDir dir;
+  const std::string run = known_run(dir, "run");
+  const Json why = offramp_run("why --json " + run + " 5").json();
+  EXPECT_EQ(why["on_front"], false);
+  EXPECT_EQ(why["epochs"], 1);
+  EXPECT_EQ(why["rungs_left"], 1);
+  EXPECT_EQ(why["dominates"], Json::array());
+  EXPECT_NE(offramp_run("why " + run + " 5").out.find("on no front"), std::string::npos);
+  // What each rung cost by itself.
+  EXPECT_EQ(offramp_run("compare --json " + run).json()["runs"][0]["rungs"],
+            Json({{{"epochs", 1}, {"candidates", 2}, {"training_macs", 2'000'000}},
+                  {{"epochs", 4}, {"candidates", 1}, {"training_macs", 3'000'000}}}));
+  offramp_run("report " + run);
+  const std::string html = slurp(run + "/report.html");
+  EXPECT_NE(html.find("Successive halving"), std::string::npos);
+  EXPECT_NE(html.find("stopped after 1 epochs"), std::string::npos);
 }
 
 TEST(StudyVerbs, WhyTellsDescentAndStanding) {
@@ -138,7 +167,7 @@ TEST(StudyVerbs, ReportIsOneHarmlessFile) {
   EXPECT_EQ(html.find("http"), std::string::npos) << "a report loads nothing";
   EXPECT_NE(html.find("candidate 1: 75.00 % at 0.400M"), std::string::npos);
   EXPECT_NE(html.find("12.5"), std::string::npos) << "the latency column";
-  EXPECT_NE(html.find("0.324G"), std::string::npos) << "what training has cost";
+  EXPECT_NE(html.find("0.325G"), std::string::npos) << "what training has cost";
   offramp_run("report " + run);
   EXPECT_EQ(slurp(run + "/report.html"), html);
 }

@@ -101,6 +101,17 @@ class SearchRun : public ::testing::Test {
       EXPECT_EQ(p[i].thresholds, q[i].thresholds);
       EXPECT_EQ(p[i].exit_shares, q[i].exit_shares);
       EXPECT_EQ(p[i].train_macs, q[i].train_macs);
+      EXPECT_EQ(p[i].epochs, q[i].epochs);
+      EXPECT_EQ(p[i].rungs_left, q[i].rungs_left);
+    }
+    const auto r = archive(a).rungs(), s = archive(b).rungs();
+    ASSERT_EQ(r.size(), s.size());
+    for (std::size_t i = 0; i < r.size(); ++i) {
+      EXPECT_EQ(r[i].id, s[i].id);
+      EXPECT_EQ(r[i].epochs, s[i].epochs);
+      EXPECT_EQ(r[i].objectives, s[i].objectives);
+      EXPECT_EQ(r[i].thresholds, s[i].thresholds);
+      EXPECT_EQ(r[i].train_macs, s[i].train_macs);
     }
     const TrainingCost ca = archive(a).training_cost(), cb = archive(b).training_cost();
     EXPECT_EQ(ca.supernet, cb.supernet);
@@ -112,6 +123,8 @@ class SearchRun : public ::testing::Test {
       EXPECT_EQ(g[i].hypervolume, h[i].hypervolume);
       EXPECT_EQ(g[i].evaluations, h[i].evaluations);
       EXPECT_EQ(g[i].front_size, h[i].front_size);
+      EXPECT_EQ(g[i].train_macs, h[i].train_macs);
+      EXPECT_EQ(g[i].best_id, h[i].best_id);
     }
   }
   static Store archive(const std::string& out) {

@@ -279,7 +279,7 @@ TEST_F(SearchRun, AProposalThatThrowsIsAFailure) {
   const Supernet supernet(space, {.channels = 1, .height = 28, .width = 28}, Rng(1));
   Exec exec(default_target(), 1);
   const CandidateEvaluator evaluator(exec, space, &supernet, splits, normalisation, r.config);
-  const CandidateRecord record = evaluator.evaluate({.id = 3, .genotype = {1, 2}, .origin = "test"}, {});
+  const CandidateRecord record = evaluator.evaluate({.id = 3, .genotype = {1, 2}, .origin = "test"}, {}, {});
   EXPECT_EQ(record.state, CandidateRecord::State::failed);
   EXPECT_FALSE(record.reason.empty());
   EXPECT_EQ(record.id, 3);
@@ -287,7 +287,7 @@ TEST_F(SearchRun, AProposalThatThrowsIsAFailure) {
   Watch watch;
   watch.stop = &stop;
   const Genotype good = space.min_genotype();
-  EXPECT_EQ(thrown_by([&] { evaluator.evaluate({.id = 4, .genotype = good}, watch); }).kind,
+  EXPECT_EQ(thrown_by([&] { evaluator.evaluate({.id = 4, .genotype = good}, {}, watch); }).kind,
             Error::Kind::interrupted);
 }
 

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <set>
 
+#include "nas/search/objectives.h"
 #include "nas/search/samplers.h"
 #include "tests/nas/search_run.h"
 
@@ -53,6 +54,57 @@ TEST_F(SearchRun, EverySamplerGoesOnAsIfNeverInterrupted) {
     fronts.insert(proposed);
   }
   EXPECT_EQ(fronts.size(), sampler_names().size()) << "two samplers propose the same";
+}
+
+// Three objectives, two of them known without evaluation: front, hypervolume and archive are those of three,
+// for every sampler, also after an interruption.
+TEST_F(SearchRun, EverySamplerSearchesThreeObjectives) {
+  const std::vector<Objective> objectives = parse_objectives("macs,params");
+  for (const std::string& sampler : sampler_names()) {
+    SCOPED_TRACE(sampler);
+    SearchRequest whole_run = request("three " + sampler), parts = request("parts of three " + sampler);
+    for (SearchConfig* c : {&whole_run.config, &parts.config}) {
+      for (const char* s : {"objective=macs,params", "supernet.epochs=0", "final.epochs=0", "search.evals=12",
+                            "search.surrogate=rbf", "search.initial=6", "search.batch=3",
+                            "search.inner_population=12", "search.inner_generations=3", "final.count=12"})
+        set_assignment(*c, s);
+      c->search.sampler = sampler;
+    }
+    const SearchResult result = whole(whole_run);
+    create_run(parts, false);
+    std::atomic<bool> stop{false};
+    Watch watch;
+    watch.stop = &stop;
+    watch.on_progress = [&](const Progress& p) { stop = stop || (p.phase == "search" && p.done >= 7); };
+    EXPECT_EQ(thrown_by([&] { go(parts, 1, watch); }).kind, Error::Kind::interrupted);
+    go(parts);
+    expect_same(whole_run.out, parts.out);
+
+    const auto candidates = archive(whole_run.out).candidates();
+    std::vector<std::vector<double>> points;
+    for (const CandidateRecord& c : candidates) {
+      EXPECT_EQ(c.objectives, (std::vector<double>{1 - c.accuracy_tune, c.avg_macs, double(c.params)}));
+      points.push_back(c.objectives);
+    }
+    const auto generations = archive(whole_run.out).generations();
+    // The dominated add nothing but rounding.
+    EXPECT_NEAR(generations.back().hypervolume, front_hypervolume(points, objectives, 10), 1e-12);
+    // Nobody beats a network of the front in everything, counted by hand; weights were kept, so the networks
+    // trained to the end are the candidates.
+    std::set<i64> on_front;
+    for (const CandidateRecord& c : candidates) {
+      bool beaten = false;
+      for (const CandidateRecord& other : candidates) {
+        bool nowhere_worse = true;
+        for (int m = 0; m < 3; ++m) nowhere_worse &= other.objectives[m] <= c.objectives[m];
+        beaten |= nowhere_worse && (other.objectives != c.objectives || other.id < c.id);
+      }
+      if (!beaten) on_front.insert(c.id);
+    }
+    EXPECT_EQ(generations.back().front_size, i64(on_front.size()));
+    EXPECT_GE(on_front.size(), result.front.size());
+    for (const FinalNetwork& n : result.front) EXPECT_TRUE(on_front.count(n.id)) << n.id;
+  }
 }
 
 TEST_F(SearchRun, DeviationNeedsATarget) {

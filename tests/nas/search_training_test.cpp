@@ -97,7 +97,7 @@ TEST_F(SearchTraining, FreshWeightsBelongToSeedAndGenotype) {
     SearchConfig config = r.config;
     config.seed = seed;
     const CandidateEvaluator evaluator(exec, space, nullptr, splits, normalisation, config);
-    return evaluator.evaluate({.id = 0, .genotype = g}, {});
+    return evaluator.evaluate({.id = 0, .genotype = g}, {}, {});
   };
   const CandidateRecord first = record_of(a, 1);
   ASSERT_EQ(first.state, CandidateRecord::State::scored) << first.reason;
@@ -265,7 +265,7 @@ TEST_F(SearchTraining, CandidatesOptimiserIsTheirOwn) {
     SearchConfig config = r.config;
     set_assignment(config, setting);
     const CandidateEvaluator evaluator(exec, space, nullptr, splits, normalisation, config);
-    return evaluator.evaluate({.id = 0, .genotype = space.min_genotype()}, {}).thresholds;
+    return evaluator.evaluate({.id = 0, .genotype = space.min_genotype()}, {}, {}).thresholds;
   };
   const Thresholds plain = answers("candidate.clip=train");
   EXPECT_EQ(answers("candidate.clip=5"), plain);

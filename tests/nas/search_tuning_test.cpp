@@ -39,7 +39,7 @@ class SearchTuning : public SearchRun {
   CandidateRecord evaluated() {
     const CandidateEvaluator evaluator(exec_, space_, &supernet_, splits_, normalisation_, request_.config,
                                        &table_);
-    const CandidateRecord record = evaluator.evaluate({.id = 1, .genotype = space_.min_genotype()}, {});
+    const CandidateRecord record = evaluator.evaluate({.id = 1, .genotype = space_.min_genotype()}, {}, {});
     EXPECT_EQ(record.state, CandidateRecord::State::scored) << record.reason;
     return record;
   }
@@ -68,6 +68,29 @@ TEST_F(SearchTuning, OnLatencyWhereThatIsTheObjective) {
   const auto stages = predict(table_, *plan_);
   EXPECT_DOUBLE_EQ(latency.objectives[1], leave_us(*plan_, stages, latency.thresholds).back());
 
+  EXPECT_DOUBLE_EQ(latency.latency_us, latency.objectives[1]);
+
+  // A target in us is kept in us, a limit on the average as well: the slow heads are off.
+  request_.config.search.tolerance = 0;
+  const double all_off = leave_us(*plan_, stages, Thresholds(exits.size() - 1)).back();
+  for (double* most : {&request_.config.target_latency_us, &request_.config.limits.avg_latency_us}) {
+    *most = all_off;
+    const CandidateRecord held = evaluated();
+    EXPECT_EQ(held.thresholds, Thresholds(exits.size() - 1));
+    EXPECT_EQ(held.violation, 0);
+    *most = 0;
+  }
+  request_.config.limits.avg_latency_us = all_off / 2;  // cannot be kept
+  EXPECT_NEAR(evaluated().violation, 1, 1e-9);
+  request_.config.limits.avg_latency_us = 0;
+  request_.config.limits.avg_macs = exits[0].leave_macs;
+  EXPECT_EQ(evaluated().violation, 0);
+  EXPECT_EQ(evaluated().avg_macs, double(exits[0].leave_macs));
+  request_.config.limits.avg_macs = exits[0].leave_macs - 1;
+  EXPECT_GT(evaluated().violation, 0);
+  request_.config.limits.avg_macs = 0;
+  request_.config.search.tolerance = 1;
+
   // A target in MACs is kept in MACs.
   request_.config.target_macs = exits[0].leave_macs;
   EXPECT_EQ(evaluated().avg_macs, double(exits[0].leave_macs));
@@ -95,7 +118,7 @@ TEST_F(SearchTuning, WhatTheGenesSayIsNotTuned) {
   const CandidateEvaluator evaluator(exec_, edanas, &supernet, splits_, normalisation_, request_.config);
   Genotype genotype = edanas.with_exit(edanas.min_genotype(), 1, false);
   genotype = edanas.with_threshold(edanas.with_threshold(genotype, 0, 0.2), 2, 0.1);
-  const CandidateRecord record = evaluator.evaluate({.id = 1, .genotype = genotype}, {});
+  const CandidateRecord record = evaluator.evaluate({.id = 1, .genotype = genotype}, {}, {});
   ASSERT_EQ(record.state, CandidateRecord::State::scored) << record.reason;
   ASSERT_EQ(record.thresholds.size(), 3u);  // of the exits that are there
   EXPECT_EQ(record.thresholds[0], 0.2f);

@@ -15,7 +15,7 @@ std::vector<Outcome> random_outcomes(Rng& rng, int count, int objectives) {
   std::vector<Outcome> all;
   for (int i = 0; i < count; ++i) {
     if (rng.below(10) == 0) {
-      all.push_back(Failed{"diverged"});
+      all.emplace_back(Failed{"diverged"});
       continue;
     }
     Scored scored;

@@ -129,7 +129,7 @@ TEST(SurrogateSearch, LearnsOnlyWhatIsNotKnownExactly) {
     return 1 / (1 + sum);
   };
   const auto evaluate = [&](const Genotype& g) -> Outcome {
-    return Scored{{quality(g), cost(g)}, 0, {quality(g)}};
+    return Scored{.objectives = {quality(g), cost(g)}, .learned = {quality(g)}};
   };
   i64 asked = 0;
   const Prediction prediction{.scored = [&](const Genotype& g, std::span<const double> learned) {
@@ -148,6 +148,41 @@ TEST(SurrogateSearch, LearnsOnlyWhatIsNotKnownExactly) {
     if (c.proposal.origin != "surrogate") continue;
     EXPECT_LE(cost(c.proposal.genotype), 30);
   }
+}
+
+// Two thirds of the candidates were trained less, which costs each the same: predictions are of the whole
+// training, and those that were stopped are no part of the front that the next ones are chosen for.
+TEST(SurrogateSearch, HowLongCandidatesWereTrainedIsKnownToTheSurrogate) {
+  const GeneSpace space{std::vector<i32>(8, 4), {}, {}};
+  const auto error = [](const Genotype& g) {
+    double sum = 0;
+    for (std::size_t i = 0; i < g.size(); ++i) sum += double(3 - g[i]) / double(1 + i);
+    return sum;
+  };
+  const auto off_by = [&](i64 rungs) {
+    Exec exec;
+    SurrogateSearchOptions options = quick(5);
+    options.rungs = rungs;
+    SurrogateSearch sampler(exec, space, {}, options);
+    for (int generation = 0; generation < 2; ++generation) {
+      std::vector<Evaluation> told;
+      for (const Proposal& p : sampler.ask(100)) {
+        double cost = 0;
+        for (i32 gene : p.genotype) cost += gene;
+        const i64 left = generation == 0 ? p.id % 3 : 0;
+        told.push_back({p.id, Scored{{error(p.genotype) + 5 * double(left), cost}, 0, left}});
+      }
+      sampler.tell(told);
+    }
+    double sum = 0;
+    i64 n = 0;
+    for (const Candidate& c : sampler.candidates())
+      if (!c.proposal.predicted.empty()) sum += c.proposal.predicted[0] - error(c.proposal.genotype), ++n;
+    EXPECT_EQ(n, 6);
+    return std::abs(sum / double(n));
+  };
+  EXPECT_LT(off_by(3), 1);
+  EXPECT_GT(off_by(1), 2) << "the comparison shows little";
 }
 
 TEST(SurrogateSearch, TheInnerSearchMayMinimiseSomethingElse) {
@@ -207,26 +242,49 @@ TEST(ExitPrediction, SharesBecomePlausible) {
             (std::vector<double>{0, 0, 0.25, 0.75}));
   EXPECT_EQ(plausible_shares(std::vector<double>{1, 0, 3}, costs), (std::vector<double>{0.5, 0, 0.5, 0}));
   EXPECT_THROW(plausible_shares(std::vector<double>{1}, costs), Error);
-  const auto objectives = early_exit_objectives([&](const Genotype&) { return costs; });
-  const Scored scored = objectives({}, std::vector<double>{0.2, 0.25, 0.9, 0.25});
-  EXPECT_EQ(scored.objectives, (std::vector<double>{0.2, 0.25 * 10 + 0.25 * 30 + 0.5 * 100}));
+  const double average = 0.25 * 10 + 0.25 * 30 + 0.5 * 100;
+  const Teaching teaching{parse_objectives("macs"), 3};
+  const Scored scored = expected(teaching, {.macs = 80, .avg_macs = i64(average)}, {costs, 7},
+                                 std::vector<double>{0.2, 0.25, 0.9, 0.25});
+  EXPECT_EQ(scored.objectives, (std::vector<double>{0.2, average}));
+  EXPECT_EQ(scored.violation, 100.0 / 80 - 1 + (average / double(i64(average)) - 1));
 }
 
 TEST(ExitPrediction, LessonAndCostsFollowTheExitsOfASpace) {
   const Space space = Space::load("aebnas");
   ASSERT_EQ(space.exits(), 4);
   Genotype genotype = space.min_genotype();
-  const std::vector<double> every = leave_macs(space, genotype, {});
+  const std::vector<double> every = exact_costs(space, genotype, {}).leave_macs;
   for (std::size_t i = 0; i + 1 < every.size(); ++i) EXPECT_LT(every[i], every[i + 1]);
   EXPECT_GT(every[0], 0);
   genotype = space.with_exit(genotype, 1, false);
-  const std::vector<double> three = leave_macs(space, genotype, {});
+  const std::vector<double> three = exact_costs(space, genotype, {}).leave_macs;
   EXPECT_EQ(three[0], every[0]);
   EXPECT_LT(three[1], 0);
   EXPECT_LT(three[2], every[2]);  // the head that is gone is not paid for
-  EXPECT_EQ(early_exit_lesson(space, genotype, 0.3, std::vector<double>{0.1, 0.2, 0.3, 0.4}),
-            (std::vector<double>{0.3, 0.1, 0, 0.2, 0.3}));
-  EXPECT_THROW(early_exit_lesson(space, genotype, 0.3, std::vector<double>{0.1, 0.2, 0.7}), Error);
+  CandidateRecord record{.genotype = genotype};
+  record.accuracy_tune = 0.75, record.avg_macs = 8, record.latency_us = 9;
+  record.exit_shares = {0.1, 0.2, 0.3, 0.4};
+  SearchConfig config;
+  const auto lesson = [&](const std::string& objective, const std::string& learn) {
+    config.objective = objective, config.search.learn = learn;
+    return lesson_of(space, teaching_of(space, config), record);
+  };
+  using Values = std::vector<double>;
+  EXPECT_EQ(lesson("macs", "shares"), (Values{0.25, 0.1, 0, 0.2, 0.3}));
+  EXPECT_EQ(lesson("macs,latency", "shares"), (Values{0.25, 0.1, 0, 0.2, 0.3, 9}));
+  EXPECT_EQ(lesson("latency,macs", "objectives"), (Values{0.25, 9, 8}));
+  // What is known exactly is not learned.
+  EXPECT_EQ(lesson("full_macs,params", "objectives"), (Values{0.25}));
+  const ExactCosts costs = exact_costs(space, genotype, {});
+  EXPECT_GT(costs.params, 0);
+  EXPECT_EQ(expected(teaching_of(space, config), {}, costs, Values{0.5}).objectives,
+            (Values{0.5, costs.leave_macs.back(), double(costs.params)}));
+  config.objective = "latency,params";
+  EXPECT_EQ(expected(teaching_of(space, config), {}, costs, Values{0.5, 11}).objectives,
+            (Values{0.5, 11, double(costs.params)}));
+  record.exit_shares = {0.1, 0.2, 0.7};
+  EXPECT_THROW(lesson("macs", "shares"), Error);
 }
 
 }  // namespace

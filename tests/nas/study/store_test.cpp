@@ -42,6 +42,8 @@ CandidateRecord scored(i64 id) {
   c.thresholds = {0.1f, std::nullopt, std::nextafter(1.0f, 0.0f)};
   c.seconds = 1.25;
   c.train_macs = (i64{1} << 53) + 1;
+  c.latency_us = 1.0 / 7;
+  c.epochs = 4, c.rungs_left = 2;
   return c;
 }
 
@@ -71,6 +73,9 @@ void expect_same(const CandidateRecord& a, const CandidateRecord& b) {
   EXPECT_EQ(a.thresholds, b.thresholds);
   EXPECT_TRUE(same_bits(a.seconds, b.seconds));
   EXPECT_EQ(a.train_macs, b.train_macs);
+  EXPECT_TRUE(same_bits(a.latency_us, b.latency_us));
+  EXPECT_EQ(a.epochs, b.epochs);
+  EXPECT_EQ(a.rungs_left, b.rungs_left);
 }
 
 TEST(TextList, ReadsBackTheSameBits) {
@@ -125,6 +130,8 @@ TEST(Store, GivesBackWhatWasPutIn) {
     EXPECT_EQ(generations[1].front_size, 7);
     EXPECT_EQ(generations[1].evaluations, 80);
     EXPECT_EQ(generations[1].failures, 1);
+    EXPECT_EQ(generations[1].best_id, 79);
+    EXPECT_EQ(generations[1].train_macs, (i64{1} << 53) + 1);
     EXPECT_EQ(generations[1].seconds, 2.5);
     const std::vector<EventRecord> events = store.events();
     ASSERT_EQ(events.size(), 2u);
@@ -140,9 +147,9 @@ TEST(Store, GivesBackWhatWasPutIn) {
     store.add(failed);
     store.add(scored(0));
     store.add(nan);
-    store.set(GenerationRecord{1, 0.1, 1, 2, 3, 4, 5});
-    store.set(GenerationRecord{1, 1.0 / 3, 7, 80, 1, 0.75, 2.5});
-    store.set(GenerationRecord{0, 0.25, 3, 40, 0, NAN, 1});
+    store.set(GenerationRecord{1, 0.1, 1, 2, 3, 4, 5, 6, 7});
+    store.set(GenerationRecord{1, 1.0 / 3, 7, 80, 1, 0.75, 79, (i64{1} << 53) + 1, 2.5});
+    store.set(GenerationRecord{0, 0.25, 3, 40, 0, NAN, -1, 0, 1});
     store.add_event("start", "");
     store.add_event("resume", "2 threads");
     check(store);
