@@ -45,6 +45,8 @@ ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const
   const auto logits = answer_all(exec, runner, loader, watch);
   for (float l : logits->values)  // one that knows nothing and one that is broken must not look alike
     if (!std::isfinite(l)) throw Error("the network's answers are not finite numbers");
+  for (float l : logits->own)  // the final exit's is infinite: certain
+    if (std::isnan(l)) throw Error("the network's confidences are not numbers");
   if (tuning.calibrate)
     scored.rule.temperature =
         fit_temperatures(logits->values, logits->labels, logits->exits, logits->classes);

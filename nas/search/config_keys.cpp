@@ -124,7 +124,8 @@ class Keys : public KeyList {
     count(
         "tune.samples", [](auto& c) -> auto& { return c.tune.samples; }, 0);
     text("tune.confidence", [](auto& c) -> auto& { return c.tune.confidence; },
-         {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative"});
+         {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative", "learned",
+          "learned_cumulative"});
     truth(
         "tune.calibrate", [](auto& c) -> auto& { return c.tune.calibrate; });
     truth(
