@@ -18,6 +18,7 @@ struct LayerSpec {
     avg_pool,
     global_avg_pool,  // [n,h,w,c] -> [n,1,1,c]
     resize,           // to out_h x out_w
+    activation,       // act alone
     linear            // [n,h,w,c] flattened -> [n,c_out]; with bias
   };
   Kind kind;

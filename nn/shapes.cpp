@@ -87,6 +87,8 @@ FeatureShape layer_output(const LayerSpec& layer, const FeatureShape& in) {
         refuse(layer, "pad <= kernel/2",
                "kernel " + std::to_string(layer.kernel) + ", pad " + std::to_string(layer.pad));
       return behind_window(layer, in, layer.stride, in.c);
+    case Kind::activation:
+      return in;
     case Kind::global_avg_pool:
       return {1, 1, in.c};
     case Kind::resize:

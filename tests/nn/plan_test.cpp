@@ -45,21 +45,25 @@ std::vector<float> forward_logits(nn::EarlyExitNetwork& net, const std::vector<f
 }
 
 TEST(Plan, UnfoldedGivesTheBitsOfTheForward) {
-  nn::EarlyExitNetwork net = sample_network();
-  const std::vector<float> images = sample_images(3);
-  const auto plan = shared(nn::record(net));
-  EXPECT_EQ(all_logits(plan, Target::portable, 1, 3, images, 3), forward_logits(net, images, 3));
+  for (bool learned : {false, true}) {
+    nn::EarlyExitNetwork net = sample_network(1, learned);
+    const std::vector<float> images = sample_images(3);
+    const auto plan = shared(nn::record(net));
+    EXPECT_EQ(all_logits(plan, Target::portable, 1, 3, images, 3), forward_logits(net, images, 3));
+  }
 }
 
 TEST(Plan, FoldedComputesTheSameFunction) {
-  nn::EarlyExitNetwork net = sample_network();
-  const std::vector<float> images = sample_images(4), want = forward_logits(net, images, 4);
-  const auto plan = shared(nn::deployable(net));
-  for (Target target : runnable_targets()) {
-    const std::vector<float> got = all_logits(plan, target, 2, 4, images, 4);
-    ASSERT_EQ(got.size(), want.size());
-    for (size_t i = 0; i < got.size(); ++i)
-      EXPECT_NEAR(got[i], want[i], 2e-5 * (1 + std::fabs(want[i]))) << i;
+  for (bool learned : {false, true}) {
+    nn::EarlyExitNetwork net = sample_network(1, learned);
+    const std::vector<float> images = sample_images(4), want = forward_logits(net, images, 4);
+    const auto plan = shared(nn::deployable(net));
+    for (Target target : runnable_targets()) {
+      const std::vector<float> got = all_logits(plan, target, 2, 4, images, 4);
+      ASSERT_EQ(got.size(), want.size());
+      for (size_t i = 0; i < got.size(); ++i)
+        EXPECT_NEAR(got[i], want[i], 2e-5 * (1 + std::fabs(want[i]))) << i;
+    }
   }
 }
 

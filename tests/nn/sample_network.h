@@ -5,11 +5,12 @@
 
 namespace offramp::testing {
 
-// `learned`: the early exits learn a confidence.
+// `learned`: the early exits learn a confidence, and the first begins with an activation, which is not the
+// trunk's.
 inline nn::Architecture sample_architecture(bool learned = false) {
   using K = nn::LayerSpec::Kind;
   const i64 outputs = learned ? 6 : 5;
-  return {
+  nn::Architecture a{
       .height = 14,
       .width = 12,
       .channels = 3,
@@ -92,6 +93,10 @@ inline nn::Architecture sample_architecture(bool learned = false) {
                     {.kind = K::global_avg_pool, .name = "f.gap"},
                     {.kind = K::conv, .name = "f.hidden", .c_out = 32, .bias = true, .act = Act::hard_swish},
                     {.kind = K::linear, .name = "f.linear", .c_out = 5}}}}};
+  if (learned)
+    a.stages[0].head.insert(a.stages[0].head.begin(),
+                            {.kind = K::activation, .name = "e1.act", .act = Act::relu});
+  return a;
 }
 
 // Parameters and statistics away from their start values, so that a lost scale or shift shows.
