@@ -111,13 +111,12 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
   nn::EarlyExitNetwork network =
       starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
   const Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
-  const i64 images = candidate ? config_.candidate.recalibrate : config_.final.recalibrate;
   const TrainingData training{splits_.train, normalisation_};
-  if (regime.epochs > 0) {
+  if (regime.trains()) {
     const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
     train_network(exec_, network, training, config_, regime, seed, phase, watch, checkpoint, macs);
   }
-  recalibrate(exec_, network, training, images, config_.train.batch);
+  recalibrate(exec_, network, training, regime.recalibrate, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
                     normalisation_, tuning_of(config_, latency_), watch);
 }
@@ -129,9 +128,9 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Wat
                          .genotype = proposal.genotype,
                          .origin = proposal.origin,
                          .parents = proposal.parents};
-  record.weights = candidates_from_scratch(config_) ? "scratch, trained"
-                   : config_.candidate.epochs > 0   ? "supernet, fine-tuned"
-                                                    : "supernet";
+  record.weights = candidates_from_scratch(config_)     ? "scratch, trained"
+                   : candidate_regime(config_).trains() ? "supernet, fine-tuned"
+                                                        : "supernet";
   Watch limited = watch;
   limited.on_progress = nullptr;  // the search shows its own progress
   if (const double limit = config_.candidate.seconds; limit > 0)

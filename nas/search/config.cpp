@@ -4,7 +4,10 @@
 #include "kernels/nearest.h"
 #include "nas/parse.h"
 #include "nas/search/config_kinds.h"
+#include "nas/space/model.h"
+#include "nas/space/space.h"
 #include "nas/toml.h"
+#include "nn/plan/confidence.h"
 #include "tensor/file.h"
 
 namespace offramp::nas {
@@ -45,10 +48,23 @@ bool wants_supernet(const SearchConfig& config) {
 }
 
 void require_consistent(const SearchConfig& config) {
-  if (candidates_from_scratch(config) && config.candidate.epochs == 0)
+  if (candidates_from_scratch(config) && config.candidate.epochs + config.candidate.backbone_epochs == 0)
     throw usage_error("candidate.init=scratch: untrained candidates say nothing; set candidate.epochs too");
+  if (config.train.equilibrium && config.train.freeze_backbone)
+    throw usage_error(
+        "train.equilibrium is about gradients in the trunk, and train.freeze_backbone leaves none");
   if (config.tune.kind == "grid" && config.target_macs == 0)
     throw usage_error("tune.kind=grid tunes towards a target: set target_macs (--target-macs) too");
+}
+
+void require_consistent(const SearchConfig& config, const Space& space) {
+  require_consistent(config);
+  if (space.model().learned_confidence) return;
+  const bool by_loss = config.train.loss == "expected";
+  if (by_loss || nn::is_learned(nn::parse_confidence(config.tune.confidence)))
+    throw usage_error((by_loss ? "train.loss=expected" : "tune.confidence=" + config.tune.confidence) +
+                      " wants exits that learn a confidence, and those of the space '" + space.name() +
+                      "' do not: learned_confidence = true in its file");
 }
 
 void set_key(SearchConfig& config, const std::string& key, const std::string& value) {
