@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <optional>
 
-#include "autograd/ops/expected_loss.h"
 #include "autograd/ops/resize.h"
 #include "data/device_loader.h"
 #include "kernels/cuda/gpu.h"
 #include "kernels/error.h"
 #include "nas/seeds.h"
-#include "nas/train/support.h"
+#include "nas/train/phase.h"
 #include "nn/loss.h"
 #include "nn/record.h"
 
@@ -91,77 +89,6 @@ Regime regime_of(const SearchConfig& config, const auto& own) {
   regime.clip = own.clip.value_or(regime.clip);
   return regime;
 }
-
-// A network in one phase of its training.
-struct Phase {
-  Part part;
-  i64 epochs;
-  std::string name, checkpoint;
-  i64 macs_before = 0;  // spent by the phase before
-};
-
-// The loss of a batch, and what has to be done for it in front of an epoch.
-class PhaseLoss {
- public:
-  PhaseLoss(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data, const SearchConfig& config,
-            const Regime& regime, const Phase& phase, u64 seed)
-      : exec_(exec), network_(network), data_(data), config_(config), regime_(regime), phase_(phase) {
-    const i64 exits = network.exit_count();
-    plain_ = {.weights = phase.part == Part::backbone ? std::vector<double>() : exit_weights(config, exits),
-              .label_smoothing = config.train.label_smoothing,
-              .distillation = config.train.distill};
-    if (phase.part == Part::backbone || config.train.loss != "expected") return;
-    const auto& c = config.confidence;
-    expected_ = {.classes = c.classes,
-                 .truth = c.truth,
-                 .peak = c.peak,
-                 .cost = c.cost,
-                 .label_smoothing = config.train.label_smoothing,
-                 .costs = {},
-                 .budget = double(config.target_macs),
-                 .cost_gradient = c.cost_gradient,
-                 .peaks = {}};
-    if (config.target_macs > 0) {
-      nn::MetaParameters none;
-      nn::EarlyExitNetwork same(network.architecture(), none);
-      for (const nn::ExitCost& exit : nn::exit_costs(nn::deployable(same)))
-        expected_->costs.push_back(double(exit.leave_macs));
-    }
-    if (c.peak > 0 && c.warmup < phase.epochs && exits > 1)
-      support_ = split_support(data.train, c.support, stream_seed(seed, "support"));
-  }
-
-  // Without the support set, where there is one.
-  TrainingData training() const { return {support_ ? support_->train : data_.train, data_.normalisation}; }
-
-  void before_epoch(i64 epoch) {
-    if (phase_.part == Part::exits && !std::exchange(frozen_, true))
-      recalibrate(exec_, network_, data_, regime_.recalibrate, config_.train.batch);
-    if (support_ && epoch >= config_.confidence.warmup)
-      expected_->peaks = class_accuracies(exec_, network_, phase_.part,
-                                          {support_->support, data_.normalisation}, config_.train.batch);
-  }
-
-  Variable operator()(const data::Batch& batch) {
-    const Answers answers = answers_of(exec_, network_, phase_.part, Variable(batch.images), nn::Mode::train,
-                                       config_.train.equilibrium);
-    if (expected_)
-      return ops::expected_loss(exec_, answers.logits, answers.confidence, batch.labels, *expected_);
-    return nn::exit_loss(exec_, answers.logits, batch.labels, plain_);
-  }
-
- private:
-  Exec& exec_;
-  nn::EarlyExitNetwork& network_;
-  const TrainingData& data_;
-  const SearchConfig& config_;
-  const Regime& regime_;
-  const Phase& phase_;
-  nn::ExitLossOptions plain_;
-  std::optional<ops::ExpectedLossOptions> expected_;
-  std::optional<SupportSplit> support_;
-  bool frozen_ = false;  // the backbone has the statistics that it keeps
-};
 
 TrainReport train_phase(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                         const SearchConfig& config, const Regime& regime, u64 seed, const Phase& phase,
