@@ -94,7 +94,8 @@ void run_tune(Console& console, const Words& words) {
       .flag("--sweep", sweep,
             "print 39 share-based threshold vectors (exit k is left by a share of q^k) as well")
       .choice("--confidence C", confidence,
-              {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative"},
+              {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative", "learned",
+               "learned_cumulative"},
               "default: the model's own")
       .flag("--calibrate", calibrate, "fit a temperature to each exit")
       .flag("--no-calibrate", plain, "without temperatures")

@@ -47,6 +47,8 @@ ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const
   const auto logits = answer_all(exec, runner, loader, watch);
   for (float l : logits->values)  // one that knows nothing and one that is broken must not look alike
     if (!std::isfinite(l)) throw Error("the network's answers are not finite numbers");
+  for (float l : logits->own)  // the final exit's is infinite: certain
+    if (std::isnan(l)) throw Error("the network's confidences are not numbers");
   if (tuning.calibrate)
     scored.rule.temperature =
         fit_temperatures(logits->values, logits->labels, logits->exits, logits->classes);
@@ -93,24 +95,6 @@ nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, cons
   return model;
 }
 
-CandidateEvaluator::CandidateEvaluator(Exec& exec, const Space& space, const Supernet* supernet,
-                                       const data::Splits& splits, const data::Normalisation& normalisation,
-                                       const SearchConfig& config, const LatencyTable* latency)
-    : exec_(exec),
-      space_(space),
-      supernet_(supernet),
-      splits_(splits),
-      normalisation_(normalisation),
-      config_(config),
-      latency_(latency) {
-  if (config.tune.kind != tune_kind_name(TuneKind::genes)) return;
-  const Genotype every_exit = space.max_genotype();
-  for (i64 e = 0; e < space.exits(); ++e)
-    if (!space.threshold_gene(every_exit, e))
-      throw usage_error("tune.kind=genes: space " + space.name() + " has no threshold gene for its exit " +
-                        space.exit_name(e));
-}
-
 Tuning CandidateEvaluator::tuning_of(const Genotype& genotype) const {
   Tuning tuning = nas::tuning_of(config_, latency_);
   if (tuning.options.kind == TuneKind::genes)
@@ -140,13 +124,12 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
       starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
   Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
   regime.stop_after = stop_after;
-  const i64 images = candidate ? config_.candidate.recalibrate : config_.final.recalibrate;
   const TrainingData training{splits_.train, normalisation_};
-  if (regime.epochs > 0) {
+  if (regime.trains()) {
     const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
     train_network(exec_, network, training, config_, regime, seed, phase, watch, checkpoint, macs);
   }
-  recalibrate(exec_, network, training, images, config_.train.batch);
+  recalibrate(exec_, network, training, regime.recalibrate, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
                     normalisation_, tuning_of(genotype), watch);
 }
@@ -161,9 +144,9 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Run
                          .parents = proposal.parents,
                          .epochs = rung.left > 0 ? rung.epochs : config_.candidate.epochs,
                          .rungs_left = rung.left};
-  record.weights = candidates_from_scratch(config_) ? "scratch, trained"
-                   : config_.candidate.epochs > 0   ? "supernet, fine-tuned"
-                                                    : "supernet";
+  record.weights = candidates_from_scratch(config_)     ? "scratch, trained"
+                   : candidate_regime(config_).trains() ? "supernet, fine-tuned"
+                                                        : "supernet";
   Watch limited = watch;
   limited.on_progress = nullptr;  // the search shows its own progress
   if (const double limit = config_.candidate.seconds; limit > 0)

@@ -45,10 +45,17 @@ class CandidateEvaluator {
 
   // All arguments must outlive the evaluator. `supernet` may be null where no network starts from its
   // weights. With a latency table, which then holds every key of what is evaluated, latency is an objective
-  // or a limit. Throws Error(usage) when thresholds are to be genes and the space has none.
+  // or a limit.
   CandidateEvaluator(Exec& exec, const Space& space, const Supernet* supernet, const data::Splits& splits,
                      const data::Normalisation& normalisation, const SearchConfig& config,
-                     const LatencyTable* latency = nullptr);
+                     const LatencyTable* latency = nullptr)
+      : exec_(exec),
+        space_(space),
+        supernet_(supernet),
+        splits_(splits),
+        normalisation_(normalisation),
+        config_(config),
+        latency_(latency) {}
 
   // Inherited or fresh weights, trained as `purpose` has it, normalisation re-estimated, folded, thresholds
   // tuned. `phase` names the progress bar; `macs` as in train_network, `stop_after` as in Regime.

@@ -1,4 +1,5 @@
 #include "nas/search/engine.h"
+#include "nas/train/parts.h"
 
 #include <algorithm>
 #include <cmath>
@@ -261,10 +262,13 @@ class Run {
     if (config_.search.training_macs == 0) return config_.final.epochs;
     const TrainingCost spent = store_.training_cost();
     const i64 batch = config_.train.batch, images = std::max<i64>(1, splits_.train.size() / batch) * batch;
-    i64 epoch = 0;
-    for (i64 id : ids)
-      epoch += images * forward_macs(space_.decode(store_.candidate(id)->genotype, task_of(splits_.train)));
-    const i64 left = config_.search.training_macs - spent.supernet - spent.candidates;
+    i64 epoch = 0, left = config_.search.training_macs - spent.supernet - spent.candidates;
+    for (i64 id : ids) {
+      const nn::Architecture network = space_.decode(store_.candidate(id)->genotype, task_of(splits_.train));
+      epoch += images * forward_macs(network);
+      if (config_.final.backbone_epochs > 0)
+        left -= config_.final.backbone_epochs * images * forward_macs(backbone_of(network));
+    }
     const i64 epochs = left > 0 && epoch > 0 ? left / epoch : 0;
     watch_.note("final networks: " + std::to_string(epochs) + " epochs each");
     return epochs;

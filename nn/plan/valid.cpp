@@ -124,8 +124,9 @@ class Checker {
       want(written_[size_t(stage.features)], here + ": its body never writes its features");
       features = stage.features;
       if (stage.has_exit()) {
-        want(index(stage.logits) && plan_.buffers[size_t(stage.logits)] == plan_.classes,
-             here + ": logits must be a buffer of one value per class");
+        want(index(stage.logits) && plan_.buffers[size_t(stage.logits)] == plan_.outputs(s),
+             here + ": logits must be a buffer of one value per class" +
+                 (plan_.outputs(s) > plan_.classes ? " and one of confidence" : ""));
         want(!written_[size_t(stage.logits)], here + ": logits are written before the head");
         steps(stage.head, here + " head");
         want(written_[size_t(stage.logits)], here + ": its head never writes its logits");

@@ -109,7 +109,7 @@ TEST_F(SearchTuning, ByTheTunerOfTheConfiguration) {
 
 TEST_F(SearchTuning, WhatTheGenesSayIsNotTuned) {
   request_.config.tune.kind = "genes";
-  const Thrown none = thrown_by([&] { evaluated(); });
+  const Thrown none = thrown_by([&] { require_consistent(request_.config, space_); });
   EXPECT_EQ(none.kind, Error::Kind::usage);
   EXPECT_NE(none.message.find("small has no threshold gene"), std::string::npos) << none.message;
 
