@@ -56,7 +56,16 @@ Variable EarlyExitNetwork::head(Exec& exec, i64 stage, const Variable& features,
   return run(exec, stages_[size_t(stage)].head, features, mode);
 }
 
-std::vector<Variable> EarlyExitNetwork::forward(Exec& exec, const Variable& x, Mode mode, bool equilibrium) {
+Variable EarlyExitNetwork::answer(i64 stage, const Variable& outputs,
+                                  std::vector<Variable>* confidence) const {
+  const i64 classes = architecture_.classes;
+  if (architecture_.outputs(size_t(stage)) == classes) return outputs;
+  if (confidence) confidence->push_back(Variable::slice(outputs, 1, classes, 1));
+  return Variable::slice(outputs, 1, 0, classes);
+}
+
+std::vector<Variable> EarlyExitNetwork::forward(Exec& exec, const Variable& x, Mode mode, bool equilibrium,
+                                                std::vector<Variable>* confidence) {
   std::vector<Variable> logits;
   const i64 exits = exit_count();
   Variable features = x;
@@ -65,10 +74,11 @@ std::vector<Variable> EarlyExitNetwork::forward(Exec& exec, const Variable& x, M
     if (!has_head(stage)) continue;
     const double left = double(exits - i64(logits.size()));  // this exit and those behind it
     if (!equilibrium || left == 1) {
-      logits.push_back(head(exec, stage, features, mode));
+      logits.push_back(answer(stage, head(exec, stage, features, mode), confidence));
       continue;
     }
-    logits.push_back(head(exec, stage, ops::scale_gradient(features, 1 / left), mode));
+    const Variable branch = ops::scale_gradient(features, 1 / left);
+    logits.push_back(answer(stage, head(exec, stage, branch, mode), confidence));
     features = ops::scale_gradient(features, (left - 1) / left);
   }
   return logits;

@@ -22,13 +22,18 @@ class EarlyExitNetwork {
 
   // x: the input [n,height,width,channels] for stage 0, else the previous stage's features.
   Variable body(Exec& exec, i64 stage, const Variable& x, Mode mode);
-  // Logits [n,classes]. Throws Error(usage) when the stage has no head.
+  // [n, architecture().outputs(stage)]: logits, behind them that of a learned confidence. Throws Error(usage)
+  // when the stage has no head.
   Variable head(Exec& exec, i64 stage, const Variable& features, Mode mode);
-  // Logits of every stage that has a head, in order. `equilibrium`: where exit i of k leaves the trunk (from
-  // 1), the gradient of the exit is multiplied by 1/(k-i+1) and that of the rest by (k-i)/(k-i+1); so a part
-  // of the trunk gets the mean over the exits behind it, not their sum. Source: Li et al. 2019, "Improved
-  // Techniques for Training Adaptive Deep Networks".
-  std::vector<Variable> forward(Exec& exec, const Variable& x, Mode mode, bool equilibrium = false);
+  // Logits [n,classes] of every stage that has a head, in order; in `confidence`, unless it is null, the
+  // logits [n,1] of the confidences that the early ones learn. `equilibrium`: where exit i of k leaves the
+  // trunk (from 1), the gradient of the exit is multiplied by 1/(k-i+1) and that of the rest by
+  // (k-i)/(k-i+1); so a part of the trunk gets the mean over the exits behind it, not their sum. Source: Li
+  // et al. 2019, "Improved Techniques for Training Adaptive Deep Networks".
+  std::vector<Variable> forward(Exec& exec, const Variable& x, Mode mode, bool equilibrium = false,
+                                std::vector<Variable>* confidence = nullptr);
+  // What forward() makes of a head's outputs.
+  Variable answer(i64 stage, const Variable& outputs, std::vector<Variable>* confidence) const;
 
   // The next batch in Mode::recalibrate is the first of a new average.
   void reset_statistics();

@@ -146,7 +146,11 @@ class PlanBuilder {
 
 Plan record(EarlyExitNetwork& network) {
   const Architecture& arch = network.architecture();
-  Plan plan{.height = arch.height, .width = arch.width, .channels = arch.channels, .classes = arch.classes};
+  Plan plan{.height = arch.height,
+            .width = arch.width,
+            .channels = arch.channels,
+            .classes = arch.classes,
+            .learned_confidence = arch.learned_confidence};
   PlanBuilder builder(plan);
   plan.weights.reserve(network.named_parameters().size() + network.named_buffers().size());
   for (const auto& p : network.named_parameters()) builder.add_weight(p.name, p.variable.value());

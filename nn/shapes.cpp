@@ -87,6 +87,8 @@ FeatureShape layer_output(const LayerSpec& layer, const FeatureShape& in) {
         refuse(layer, "pad <= kernel/2",
                "kernel " + std::to_string(layer.kernel) + ", pad " + std::to_string(layer.pad));
       return behind_window(layer, in, layer.stride, in.c);
+    case Kind::activation:
+      return in;
     case Kind::global_avg_pool:
       return {1, 1, in.c};
     case Kind::resize:
@@ -111,7 +113,8 @@ std::vector<FeatureShape> require_architecture(const Architecture& a) {
   std::vector<FeatureShape> behind_bodies;
   std::set<std::string> names, stage_names;
   FeatureShape shape{a.height, a.width, a.channels};
-  for (const StageSpec& stage : a.stages) {
+  for (std::size_t s = 0; s < a.stages.size(); ++s) {
+    const StageSpec& stage = a.stages[s];
     const std::string where = "stage '" + stage.name + "'";
     if (!stage_names.insert(stage.name).second)
       throw input_error("architecture: " + where + " is there twice");
@@ -119,8 +122,8 @@ std::vector<FeatureShape> require_architecture(const Architecture& a) {
     behind_bodies.push_back(shape);
     if (stage.head.empty()) continue;
     const FeatureShape out = chain_output(where, stage.head, shape, names);
-    if (stage.head.back().kind != Kind::linear || out.c != a.classes)
-      throw input_error(where + ": a head that ends in a linear layer with " + std::to_string(a.classes) +
+    if (stage.head.back().kind != Kind::linear || out.c != a.outputs(s))
+      throw input_error(where + ": a head that ends in a linear layer with " + std::to_string(a.outputs(s)) +
                         " outputs wanted, got '" + stage.head.back().name + "' giving " + text(out));
   }
   return behind_bodies;

@@ -16,9 +16,9 @@ struct FeatureShape {
 // Throws Error(input) naming the layer when its values make no sense or it does not fit its input.
 FeatureShape layer_output(const LayerSpec& layer, const FeatureShape& in);
 
-// Checks the whole architecture: every chain, unique names, heads that end in a linear layer with `classes`
-// outputs, a head on the last stage. Returns the shape behind each stage's body. Throws Error(input) naming
-// stage and layer.
+// Checks the whole architecture: every chain, unique names, heads that end in a linear layer with the
+// outputs of their stage, a head on the last stage. Returns the shape behind each stage's body. Throws
+// Error(input) naming stage and layer.
 std::vector<FeatureShape> require_architecture(const Architecture& architecture);
 
 }  // namespace offramp::nn

@@ -14,6 +14,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 
 import torch
@@ -114,6 +115,7 @@ def main():
     if os.path.exists(args.out):
         with open(args.out) as file:
             done = {(r["net"], r["case"], r["way"]): r["ms"] for r in map(json.loads, file)}
+    compared = True
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}")
     for net in args.net.split(","):
         model, side = make(net)
@@ -151,7 +153,9 @@ def main():
                       f"{peers[best] / max(mine):.2f}", flush=True)
             else:
                 print(f"  {case}: ours {mine}  PyTorch: {row}", flush=True)
+                compared = False
+    return 0 if compared else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -166,7 +166,7 @@ void run_search(Console& console, const Words& words) {
       .flag("--force", force, "replace an earlier run in DIR")
       .option("--config FILE", config_file, "TOML configuration (run.toml of another run, say)")
       .repeated("--set K=V", sets, "one configuration key, e.g. final.epochs=8")
-      .option("--recipe R", recipe, "what a run starts from: offramp (default), aebnas, edanas")
+      .option("--recipe R", recipe, "what a run starts from: offramp (default), aebnas, edanas, nachos")
       .option("--objective O", objective,
               "one or two costs beside error: macs (default), latency (both on average), full_macs, params")
       .option("--latency-table FILE", request.latency_table,

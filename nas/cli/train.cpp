@@ -49,9 +49,9 @@ void run_train(Console& console, const Words& words) {
   if (epochs) config.train.epochs = *epochs;
   if (batch) config.train.batch = *batch;
   if (target) config.target_macs = *target;
-  nas::require_consistent(config);
 
   const nas::Space space = nas::Space::load(config.space);
+  nas::require_consistent(config, space);
   const nas::Genotype genotype = space.canonical(space.from_text(genotype_text));
   require_writable(out);
   const u64 split_seed = nas::stream_seed(config.seed, "split");
@@ -71,9 +71,9 @@ void run_train(Console& console, const Words& words) {
   nn::ParametersOn source(memory_of(exec), fresh);
   nn::EarlyExitNetwork network(space.decode(genotype, nas::task_of(train)), source);
   const nas::TrainingData training{train, normalisation};
-  if (config.train.epochs > 0)
-    nas::train_network(exec, network, training, config, nas::train_regime(config),
-                       nas::stream_seed(config.seed, "training"), "train", watch);
+  if (const nas::Regime regime = nas::train_regime(config); regime.trains())
+    nas::train_network(exec, network, training, config, regime, nas::stream_seed(config.seed, "training"),
+                       "train", watch);
   nas::recalibrate(exec, network, training, config.final.recalibrate, config.train.batch);
   const nas::ScoredNetwork scored =
       nas::score_plan(exec, std::make_shared<const nn::Plan>(nn::deployable(network)), splits.tune,

@@ -12,6 +12,13 @@
 namespace offramp::cli {
 namespace {
 
+// Those that choose; the genes of a model were chosen by its search.
+std::vector<std::string> kinds() {
+  std::vector<std::string> all = nas::tune_kinds();
+  std::erase(all, nas::tune_kind_name(nas::TuneKind::genes));
+  return all;
+}
+
 struct Asked {
   std::string kind = "exact", penalty = "two-sided";
   double tolerance = -1;  // not given
@@ -72,7 +79,7 @@ void run_tune(Console& console, const Words& words) {
   args.option("--model M", path, "model file, rewritten unless --out is given")
       .option("--data D", data, "data set, default: the one it was trained on")
       .option("--target-macs X", target, "best accuracy at X average MACs per image")
-      .choice("--kind K", asked.kind, nas::tune_kinds(),
+      .choice("--kind K", asked.kind, kinds(),
               "tuner: exact (default; searched with 5 early exits and more), coordinate (one exit at a "
               "time), shares (of --sweep), "
               "grid (0.1, 0.2 or off, as AEBNAS), shared (one for all exits, as NACHOS)")
@@ -87,7 +94,8 @@ void run_tune(Console& console, const Words& words) {
       .flag("--sweep", sweep,
             "print 39 share-based threshold vectors (exit k is left by a share of q^k) as well")
       .choice("--confidence C", confidence,
-              {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative"},
+              {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative", "learned",
+               "learned_cumulative"},
               "default: the model's own")
       .flag("--calibrate", calibrate, "fit a temperature to each exit")
       .flag("--no-calibrate", plain, "without temperatures")

@@ -30,7 +30,8 @@ ExitTable told(const ExitLogits& logits, const nn::ExitRule& rule, const std::ve
     for (i64 e = 0; e < exits; ++e) {
       if (e + 1 < exits && !in_use[std::size_t(e)]) continue;
       const std::size_t at = std::size_t(s * exits + e);
-      const nn::Decision d = decider.decide(s, e, logits.values.data() + i64(at) * logits.classes);
+      const float own = logits.own.empty() ? 0 : logits.own[at];
+      const nn::Decision d = decider.decide(s, e, logits.values.data() + i64(at) * logits.classes, own);
       table.confidence[at] = d.confidence;
       table.predicted[at] = i32(d.predicted);
     }
@@ -55,16 +56,21 @@ std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& ru
   auto logits = std::make_shared<ExitLogits>();
   logits->exits = i64(runner.exits().size());
   logits->classes = runner.plan_runner().plan().classes;
+  const bool learned = runner.plan_runner().plan().learned_confidence;
   each_batch(loader, watch, [&](const data::Batch& batch) {
     const std::size_t done = logits->values.size();
     logits->values.resize(done + std::size_t(batch.size() * logits->exits * logits->classes));
-    runner.run_all(exec, batch.images.data<float>(), batch.size(), logits->values.data() + done);
+    const std::size_t known = logits->own.size();
+    if (learned) logits->own.resize(known + std::size_t(batch.size() * logits->exits));
+    runner.run_all(exec, batch.images.data<float>(), batch.size(), logits->values.data() + done,
+                   learned ? logits->own.data() + known : nullptr);
     append_labels(batch, logits->labels);
   });
   return logits;
 }
 
 ExitTable exit_table(std::shared_ptr<const ExitLogits> logits, const nn::ExitRule& rule) {
+  rule.require_learned(!logits->own.empty());
   ExitTable table = told(*logits, rule, std::vector<bool>(std::size_t(logits->exits - 1), true));
   if (rule.remembers())
     table.among = [logits, rule](const std::vector<bool>& in_use) { return told(*logits, rule, in_use); };

@@ -17,11 +17,13 @@ struct ExitLogits {
   i64 exits = 0, classes = 0;
   std::vector<float> values;  // [samples][exits][classes]
   std::vector<i32> labels;    // [samples]
+  std::vector<float> own;     // [samples][exits], logits of learned confidences; empty where exits learn none
 };
 std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
                                              const Watch& watch);
 
-// Every sample told what it would be told at run time.
+// Every sample told what it would be told at run time. Throws Error(usage) for a learned measure where exits
+// learn none.
 ExitTable exit_table(std::shared_ptr<const ExitLogits> logits, const nn::ExitRule& rule);
 
 // Early exits really taken: one outcome per sample, in the order of the data.

@@ -47,6 +47,8 @@ ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const
   const auto logits = answer_all(exec, runner, loader, watch);
   for (float l : logits->values)  // one that knows nothing and one that is broken must not look alike
     if (!std::isfinite(l)) throw Error("the network's answers are not finite numbers");
+  for (float l : logits->own)  // the final exit's is infinite: certain
+    if (std::isnan(l)) throw Error("the network's confidences are not numbers");
   if (tuning.calibrate)
     scored.rule.temperature =
         fit_temperatures(logits->values, logits->labels, logits->exits, logits->classes);
@@ -93,6 +95,15 @@ nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, cons
   return model;
 }
 
+Tuning CandidateEvaluator::tuning_of(const Genotype& genotype) const {
+  Tuning tuning = nas::tuning_of(config_, latency_);
+  if (tuning.options.kind == TuneKind::genes)
+    for (i64 e = 0; e < space_.exits(); ++e)
+      if (space_.exit_on(genotype, e))
+        tuning.options.genes.push_back(float(*space_.threshold_gene(genotype, e)));
+  return tuning;
+}
+
 nn::EarlyExitNetwork CandidateEvaluator::starting_network(const Genotype& genotype, bool from_scratch) const {
   if (!from_scratch) {
     if (!supernet_) throw Error("a network is to inherit weights, but there is no supernet");
@@ -113,15 +124,14 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
       starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
   Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
   regime.stop_after = stop_after;
-  const i64 images = candidate ? config_.candidate.recalibrate : config_.final.recalibrate;
   const TrainingData training{splits_.train, normalisation_};
-  if (regime.epochs > 0) {
+  if (regime.trains()) {
     const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
     train_network(exec_, network, training, config_, regime, seed, phase, watch, checkpoint, macs);
   }
-  recalibrate(exec_, network, training, images, config_.train.batch);
+  recalibrate(exec_, network, training, regime.recalibrate, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
-                    normalisation_, tuning_of(config_, latency_), watch);
+                    normalisation_, tuning_of(genotype), watch);
 }
 
 CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Rung& rung,
@@ -134,9 +144,9 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Run
                          .parents = proposal.parents,
                          .epochs = rung.left > 0 ? rung.epochs : config_.candidate.epochs,
                          .rungs_left = rung.left};
-  record.weights = candidates_from_scratch(config_) ? "scratch, trained"
-                   : config_.candidate.epochs > 0   ? "supernet, fine-tuned"
-                                                    : "supernet";
+  record.weights = candidates_from_scratch(config_)     ? "scratch, trained"
+                   : candidate_regime(config_).trains() ? "supernet, fine-tuned"
+                                                        : "supernet";
   Watch limited = watch;
   limited.on_progress = nullptr;  // the search shows its own progress
   if (const double limit = config_.candidate.seconds; limit > 0)

@@ -27,6 +27,17 @@ struct ScoredNetwork {
   i64 full_macs() const;  // of a sample that runs to the end past every exit of the plan
 };
 
+// How the exits of a network are to decide and be tuned.
+struct Tuning {
+  nn::ExitRule rule;
+  bool calibrate = false;  // temperatures fitted on the split, in place of the rule's
+  TuneOptions options;
+  // Thresholds are tuned on the latency that it predicts, in picoseconds; null: on MACs.
+  const LatencyTable* latency = nullptr;
+};
+// Towards tuning_target, on the cost that tunes_on_latency says.
+Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency = nullptr);
+
 class CandidateEvaluator {
  public:
   // Which of the configuration's sections says how a network is made.
@@ -64,6 +75,7 @@ class CandidateEvaluator {
 
  private:
   nn::EarlyExitNetwork starting_network(const Genotype& genotype, bool from_scratch) const;
+  Tuning tuning_of(const Genotype& genotype) const;
 
   Exec& exec_;
   const Space& space_;
@@ -84,17 +96,6 @@ void store_curve(nn::Model& model, const ScoredNetwork& scored);
 nn::Model model_of(const ScoredNetwork& scored, const SearchConfig& config, const std::string& space,
                    const Genotype& genotype, const data::Splits& splits,
                    const data::Normalisation& normalisation, const std::string& build);
-
-// How the exits of a network are to decide and be tuned.
-struct Tuning {
-  nn::ExitRule rule;
-  bool calibrate = false;  // temperatures fitted on the split, in place of the rule's
-  TuneOptions options;
-  // Thresholds are tuned on the latency that it predicts, in picoseconds; null: on MACs.
-  const LatencyTable* latency = nullptr;
-};
-// Towards tuning_target, on the cost that tunes_on_latency says.
-Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency = nullptr);
 
 // Any plan, scored on a split: the part that `tune` shares.
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,

@@ -6,7 +6,11 @@
 #include "nas/search/config_kinds.h"
 #include "nas/search/halving.h"
 #include "nas/search/objectives.h"
+#include "nas/space/model.h"
+#include "nas/space/space.h"
+#include "nas/thresholds/tuner.h"
 #include "nas/toml.h"
+#include "nn/plan/confidence.h"
 #include "tensor/file.h"
 
 namespace offramp::nas {
@@ -55,7 +59,7 @@ bool wants_supernet(const SearchConfig& config) {
 }
 
 void require_consistent(const SearchConfig& config) {
-  if (candidates_from_scratch(config) && config.candidate.epochs == 0)
+  if (candidates_from_scratch(config) && config.candidate.epochs + config.candidate.backbone_epochs == 0)
     throw usage_error("candidate.init=scratch: untrained candidates say nothing; set candidate.epochs too");
   if (config.candidate.rungs > 0 && config.candidate.halving == 0)
     throw usage_error("candidate.rungs are those of successive halving: set candidate.halving too");
@@ -68,6 +72,26 @@ void require_consistent(const SearchConfig& config) {
   if (config.tune.kind == "grid" && !tuning_target(config))
     throw usage_error(
         "tune.kind=grid tunes towards a target: set target_macs (--target-macs) or target_latency_us too");
+  if (config.train.equilibrium && config.train.freeze_backbone)
+    throw usage_error(
+        "train.equilibrium is about gradients in the trunk, and train.freeze_backbone leaves none");
+}
+
+void require_consistent(const SearchConfig& config, const Space& space) {
+  require_consistent(config);
+  if (config.tune.kind == tune_kind_name(TuneKind::genes)) {
+    const Genotype every_exit = space.max_genotype();
+    for (i64 e = 0; e < space.exits(); ++e)
+      if (!space.threshold_gene(every_exit, e))
+        throw usage_error("tune.kind=genes: space " + space.name() + " has no threshold gene for its exit " +
+                          space.exit_name(e));
+  }
+  if (space.model().learned_confidence) return;
+  const bool by_loss = config.train.loss == "expected";
+  if (by_loss || nn::is_learned(nn::parse_confidence(config.tune.confidence)))
+    throw usage_error((by_loss ? "train.loss=expected" : "tune.confidence=" + config.tune.confidence) +
+                      " wants exits that learn a confidence, and those of the space '" + space.name() +
+                      "' do not: learned_confidence = true in its file");
 }
 
 void set_key(SearchConfig& config, const std::string& key, const std::string& value) {

@@ -9,6 +9,8 @@
 
 namespace offramp::nas {
 
+class Space;
+
 struct SearchConfig {
   std::string data = "fashion-mnist", space = "small", recipe = "offramp";
   std::string objective = "macs";  // costs minimised beside the error (nas/search/objectives.h)
@@ -27,8 +29,8 @@ struct SearchConfig {
   struct Supernet {
     i64 epochs = 3;
     double lr = 0.1;
-    i64 random_subnets = 2;  // beside the largest and the smallest, in every step
-    double distill = 0.5;    // weight of the largest network's answer as a teacher of all others
+    i64 random_subnets = 4;  // beside the largest and the smallest, in every step
+    double distill = 0.1;    // weight of the largest network's answer as a teacher of all others
   } supernet;
   struct Search {
     i64 evals = 60, population = 16;
@@ -40,11 +42,15 @@ struct SearchConfig {
     i64 initial = 24, batch = 8;         // networks of the surrogate's initial design; of a later generation
     i64 inner_population = 40, inner_generations = 20;
     double tolerance = 0.002;  // accuracy given up for less cost
+    // Forward MACs x images of all training of the run: the final networks get as many whole epochs as it
+    // leaves, in place of final.epochs. 0: none.
+    i64 training_macs = 0;
   } search;
   struct Candidate {
     // inherit: the supernet's weights; scratch: fresh ones, drawn from the run's seed and the genotype.
     std::string init = "inherit";
-    i64 epochs = 0;  // of training from there
+    i64 epochs = 0;           // of training from there
+    i64 backbone_epochs = 0;  // before those, of the backbone and the final exit alone
     // Successive halving (nas/search/halving.h): the best 1/halving of a rung go on to halving times as many
     // epochs; 0: all candidates get all epochs. rungs 0: as many as epochs can be divided for.
     i64 halving = 0, rungs = 0;
@@ -58,15 +64,20 @@ struct SearchConfig {
     std::string init =
         "candidate";  // where the networks trained to the end start; candidate: as candidates do
     i64 epochs = 4, count = 4;
+    i64 backbone_epochs = 0;  // before those, as for candidates
     double lr = 0.05;
-    i64 recalibrate = 4096;  // training images behind its normalisation statistics
+    std::optional<double> warmup, weight_decay, clip;  // as for candidates
+    i64 recalibrate = 4096;                            // training images behind its normalisation statistics
   } final;
   struct Train {
     i64 samples = 0;  // 0: all; else so many, stratified
-    i64 batch = 128, epochs = 10;
+    i64 batch = 128, epochs = 10, backbone_epochs = 0;
     double lr = 0.1, momentum = 0.9, weight_decay = 5e-4, warmup = 0.1, label_smoothing = 0.05, clip = 5;
-    double distill = 0.5;  // weight of the final exit's answer as a teacher of the early ones
-    // sum: of the exits' losses. weighted: train.exit_weights at evenly spaced places from the first exit to
+    double distill = 0.5;             // weight of the final exit's answer as a teacher of the early ones
+    bool freeze_backbone = false;     // epochs train early exits alone, on the backbone as it is
+    std::string schedule = "cosine";  // constant: the learning rate stays where exits are trained
+    // sum: of the exits' losses. expected: of exits that learn how sure they are (Confidence); the supernet's
+    // is always a sum. weighted: train.exit_weights at evenly spaced places from the first exit to
     // the final one, linear between.
     std::string loss = "sum";
     std::vector<double> exit_weights{0.3, 1};
@@ -74,13 +85,22 @@ struct SearchConfig {
     double ema = 0;            // decay of the averaged weights, 0: none
     bool augment = true;
   } train;
+  // The expected loss (autograd/ops/expected_loss.h): weights of its terms, and NACHOS's support set.
+  struct Confidence {
+    double classes = 1, truth = 1;
+    double cost = 1;            // towards target_macs, where there is a target
+    bool cost_gradient = true;  // false: as published, the cost moves nothing
+    double peak = 1;            // confidences follow the accuracy of a class on the support set
+    double support = 0.1;       // the part of the training images that is this set
+    i64 warmup = 0;             // epochs without peaks
+  } confidence;
   struct Tune {
     i64 samples = 0;  // 0: the data's own default
     std::string confidence = "margin";
-    bool calibrate = false;             // a temperature per exit, fitted on the tune split
-    bool cascade = false;               // exits answer together with those before them
-    std::string kind = "exact";         // the tuner of thresholds: exact, coordinate, shares, grid, shared
-    double min_accuracy = 0;            // shared: nothing below it is taken for the sake of the target
+    bool calibrate = false;      // a temperature per exit, fitted on the tune split
+    bool cascade = false;        // exits answer together with those before them
+    std::string kind = "exact";  // how thresholds are found: exact, coordinate, shares, grid, shared, genes
+    double min_accuracy = 0;     // shared: nothing below it is taken for the sake of the target
     std::string penalty = "two-sided";  // grid: of costs off the target; "one-sided": of those above it
   } tune;
 };
@@ -93,6 +113,8 @@ bool finals_from_scratch(const SearchConfig& config);
 
 // Throws Error(usage) where keys that are fine on their own make no sense together.
 void require_consistent(const SearchConfig& config);
+// The same, and where they ask for what the exits of the space do not have.
+void require_consistent(const SearchConfig& config, const Space& space);
 
 // Throws Error(usage) for an unknown key (with the nearest spelling) or a value that does not fit. Counts may
 // carry k, M or G.

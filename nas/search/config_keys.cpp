@@ -75,6 +75,8 @@ class Keys : public KeyList {
         "search.inner_generations", [](auto& c) -> auto& { return c.search.inner_generations; }, 1);
     number(
         "search.tolerance", [](auto& c) -> auto& { return c.search.tolerance; }, 0, 1);
+    count(
+        "search.training_macs", [](auto& c) -> auto& { return c.search.training_macs; }, 0);
     text("candidate.init", [](auto& c) -> auto& { return c.candidate.init; }, {"inherit", "scratch"});
     count(
         "candidate.epochs", [](auto& c) -> auto& { return c.candidate.epochs; }, 0);
@@ -84,6 +86,8 @@ class Keys : public KeyList {
         "candidate.rungs", [](auto& c) -> auto& { return c.candidate.rungs; }, 0);
     number(
         "candidate.lr", [](auto& c) -> auto& { return c.candidate.lr; }, 0, 100);
+    count(
+        "candidate.backbone_epochs", [](auto& c) -> auto& { return c.candidate.backbone_epochs; }, 0);
     number_or_train(
         "candidate.warmup", [](auto& c) -> auto& { return c.candidate.warmup; }, 0, 1);
     number_or_train(
@@ -104,6 +108,14 @@ class Keys : public KeyList {
     number(
         "final.lr", [](auto& c) -> auto& { return c.final.lr; }, 0, 100);
     count(
+        "final.backbone_epochs", [](auto& c) -> auto& { return c.final.backbone_epochs; }, 0);
+    number_or_train(
+        "final.warmup", [](auto& c) -> auto& { return c.final.warmup; }, 0, 1);
+    number_or_train(
+        "final.weight_decay", [](auto& c) -> auto& { return c.final.weight_decay; }, 0, 1);
+    number_or_train(
+        "final.clip", [](auto& c) -> auto& { return c.final.clip; }, 0, 1e9);
+    count(
         "final.recalibrate", [](auto& c) -> auto& { return c.final.recalibrate; }, 1);
     count(
         "train.samples", [](auto& c) -> auto& { return c.train.samples; }, 0);
@@ -113,6 +125,11 @@ class Keys : public KeyList {
         "train.epochs", [](auto& c) -> auto& { return c.train.epochs; }, 0);
     number(
         "train.lr", [](auto& c) -> auto& { return c.train.lr; }, 0, 100);
+    count(
+        "train.backbone_epochs", [](auto& c) -> auto& { return c.train.backbone_epochs; }, 0);
+    truth(
+        "train.freeze_backbone", [](auto& c) -> auto& { return c.train.freeze_backbone; });
+    text("train.schedule", [](auto& c) -> auto& { return c.train.schedule; }, {"cosine", "constant"});
     number(
         "train.momentum", [](auto& c) -> auto& { return c.train.momentum; }, 0, 0.9999);
     number(
@@ -125,7 +142,7 @@ class Keys : public KeyList {
         "train.clip", [](auto& c) -> auto& { return c.train.clip; }, 0, 1e9);
     number(
         "train.distill", [](auto& c) -> auto& { return c.train.distill; }, 0, 1);
-    text("train.loss", [](auto& c) -> auto& { return c.train.loss; }, {"sum", "weighted"});
+    text("train.loss", [](auto& c) -> auto& { return c.train.loss; }, {"sum", "weighted", "expected"});
     weights(
         "train.exit_weights", [](auto& c) -> auto& { return c.train.exit_weights; });
     truth(
@@ -134,10 +151,25 @@ class Keys : public KeyList {
         "train.ema", [](auto& c) -> auto& { return c.train.ema; }, 0, 0.999999);
     truth(
         "train.augment", [](auto& c) -> auto& { return c.train.augment; });
+    number(
+        "confidence.classes", [](auto& c) -> auto& { return c.confidence.classes; }, 0, 1e6);
+    number(
+        "confidence.truth", [](auto& c) -> auto& { return c.confidence.truth; }, 0, 1e6);
+    number(
+        "confidence.cost", [](auto& c) -> auto& { return c.confidence.cost; }, 0, 1e6);
+    truth(
+        "confidence.cost_gradient", [](auto& c) -> auto& { return c.confidence.cost_gradient; });
+    number(
+        "confidence.peak", [](auto& c) -> auto& { return c.confidence.peak; }, 0, 1e6);
+    number(
+        "confidence.support", [](auto& c) -> auto& { return c.confidence.support; }, 0, 0.9);
+    count(
+        "confidence.warmup", [](auto& c) -> auto& { return c.confidence.warmup; }, 0);
     count(
         "tune.samples", [](auto& c) -> auto& { return c.tune.samples; }, 0);
     text("tune.confidence", [](auto& c) -> auto& { return c.tune.confidence; },
-         {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative"});
+         {"margin", "max_probability", "max_prob", "entropy", "patience", "cumulative", "learned",
+          "learned_cumulative"});
     truth(
         "tune.calibrate", [](auto& c) -> auto& { return c.tune.calibrate; });
     truth(

@@ -1,4 +1,5 @@
 #include "nas/search/engine.h"
+#include "nas/train/parts.h"
 
 #include <algorithm>
 #include <cmath>
@@ -237,9 +238,13 @@ class Run {
     make_folder(paths_.models());
     std::vector<FinalNetwork> networks;
     const std::vector<i64> ids = ids_to_finish();
+    SearchConfig config = config_;
+    config.final.epochs = final_epochs(ids);
+    const CandidateEvaluator trainer(exec_, space_, supernet_ ? &*supernet_ : nullptr, splits_,
+                                     normalisation_, config, latency_ ? &latency_->table() : nullptr);
     for (std::size_t i = 0; i < ids.size(); ++i)
       networks.push_back(
-          finished(ids[i], "final " + std::to_string(i + 1) + "/" + std::to_string(ids.size())));
+          finished(ids[i], trainer, "final " + std::to_string(i + 1) + "/" + std::to_string(ids.size())));
 
     SearchResult result{.evaluated = evaluated_, .failed = failed_, .hypervolume = hypervolume_};
     result.training = store_.training_cost();
@@ -252,8 +257,25 @@ class Run {
     return result;
   }
 
+  // What the run's training budget leaves, the same number for each network.
+  i64 final_epochs(const std::vector<i64>& ids) const {
+    if (config_.search.training_macs == 0) return config_.final.epochs;
+    const TrainingCost spent = store_.training_cost();
+    const i64 batch = config_.train.batch, images = std::max<i64>(1, splits_.train.size() / batch) * batch;
+    i64 epoch = 0, left = config_.search.training_macs - spent.supernet - spent.candidates;
+    for (i64 id : ids) {
+      const nn::Architecture network = space_.decode(store_.candidate(id)->genotype, task_of(splits_.train));
+      epoch += images * forward_macs(network);
+      if (config_.final.backbone_epochs > 0)
+        left -= config_.final.backbone_epochs * images * forward_macs(backbone_of(network));
+    }
+    const i64 epochs = left > 0 && epoch > 0 ? left / epoch : 0;
+    watch_.note("final networks: " + std::to_string(epochs) + " epochs each");
+    return epochs;
+  }
+
   // Trained to the end, tuned, evaluated on the test split once; its model file says that this was done.
-  FinalNetwork finished(i64 id, const std::string& phase) {
+  FinalNetwork finished(i64 id, const CandidateEvaluator& trainer, const std::string& phase) {
     const CandidateRecord record = *store_.candidate(id);
     FinalNetwork network{.id = id, .genotype = record.genotype, .model = paths_.model(id)};
     const std::string key = "final " + std::to_string(id);
@@ -262,8 +284,8 @@ class Run {
       make_folder(paths_.work());
       const std::string checkpoint = paths_.work() + "/" + std::to_string(id) + ".safetensors";
       i64 macs = 0;
-      const ScoredNetwork scored = evaluator_.score(record.genotype, CandidateEvaluator::Purpose::final,
-                                                    phase, watch_, checkpoint, &macs);
+      const ScoredNetwork scored = trainer.score(record.genotype, CandidateEvaluator::Purpose::final, phase,
+                                                 watch_, checkpoint, &macs);
       store_.set_training_macs(phase_of_final(id), macs);
       nn::save_model(network.model, model_of(scored, config_, space_.name(), record.genotype, splits_,
                                              normalisation_, request_.build));

@@ -33,8 +33,8 @@ void create_run(const SearchRequest& request, bool force) {
     if (!fs::is_directory(paths.out, error)) throw usage_error(paths.out + " is not a folder");
   }
   // Before anything is written or removed.
-  require_consistent(request.config);
   const Space space = Space::load(request.config.space);
+  require_consistent(request.config, space);
   std::optional<LatencyTable> latency;
   if (!request.latency_table.empty() || needs_latency(request.config))
     latency = starting_table(request.latency_table);

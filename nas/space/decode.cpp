@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernels/error.h"
+#include "nas/space/shrink.h"
 #include "nas/space/space.h"
 #include "nas/space/walk.h"
 
@@ -71,6 +72,9 @@ class Chain {
     LayerSpec layer{.kind = Kind::resize, .name = name, .out_h = side, .out_w = side, .resize = kind};
     add(layer, side, side, c_, c_, 0, true);
   }
+  void activation(const std::string& name, Act act) {
+    add({.kind = Kind::activation, .name = name, .act = act}, h_, w_, c_, c_, 0, true);
+  }
   void global_avg_pool(const std::string& name) {
     add({.kind = Kind::global_avg_pool, .name = name}, 1, 1, c_, c_, 0, true);
   }
@@ -110,14 +114,14 @@ class Chain {
   i64 h_, w_, c_, parameters_ = 0;
 };
 
-void add_classifier(Chain& chain, const ClassifierModel& model, const std::string& prefix, i64 classes) {
+void add_classifier(Chain& chain, const ClassifierModel& model, const std::string& prefix, i64 outputs) {
   if (model.feature_width)
     chain.conv(prefix + ".feature", model.feature_width, 1, 1, 0, 1, true, false, model.feature_act);
   chain.global_avg_pool(prefix + ".pool");
   if (model.hidden_width)
     chain.conv(prefix + ".hidden", model.hidden_width, 1, 1, 0, 1, false, model.hidden_bias,
                model.hidden_act);
-  chain.linear(prefix + ".linear", classes);
+  chain.linear(prefix + ".linear", outputs);
 }
 
 void add_module(Chain& chain, const ModuleModel& module, const std::string& prefix, const Genotype& g) {
@@ -136,21 +140,22 @@ void add_module(Chain& chain, const ModuleModel& module, const std::string& pref
       chain.max_pool(name, 3, stride, 1);
       break;
     case ModuleType::pointwise:
-      chain.conv(name, width, 1, 1, 0, 1, true, false, module.act);
+      chain.conv(name, width, 1, 1, 0, 1, module.norm, !module.norm, module.act);
       break;
     case ModuleType::separable:
-      chain.conv(name + ".depthwise", c, kernel, stride, kernel / 2, c, true, false, module.act);
-      chain.conv(name + ".pointwise", width, 1, 1, 0, 1, true, false, module.act);
+      chain.conv(name + ".depthwise", c, kernel, stride, kernel / 2, c, module.norm, !module.norm,
+                 module.act);
+      chain.conv(name + ".pointwise", width, 1, 1, 0, 1, module.norm, !module.norm, module.act);
       break;
     case ModuleType::mbconv:
       chain.mbconv(name, width, kernel, get(module.expand), stride, module.act, module.se);
       break;
     case ModuleType::dense:
-      chain.conv(name, width, kernel, stride, kernel / 2, 1, true, false, module.act);
+      chain.conv(name, width, kernel, stride, kernel / 2, 1, module.norm, !module.norm, module.act);
       break;
     case ModuleType::resize_conv:
       chain.resize(name + ".resize", get(module.ext), module.resize);
-      chain.conv(name + ".conv", width, kernel, 2, 0, 1, true, false, module.act);
+      chain.conv(name + ".conv", width, kernel, 2, 0, 1, module.norm, !module.norm, module.act);
       if (get(module.pool)) chain.max_pool(name + ".pool", 2, 2, 0);
       break;
   }
@@ -175,11 +180,13 @@ nn::Architecture Space::decode(const Genotype& genotype, const Task& task) const
   nn::Architecture net{.height = bounded(side(task.height), kMaxSide, "a height"),
                        .width = bounded(side(task.width), kMaxSide, "a width"),
                        .channels = bounded(task.channels, kMaxChannels, "a number of channels"),
-                       .classes = bounded(task.classes, kMaxClasses, "a number of classes")};
+                       .classes = bounded(task.classes, kMaxClasses, "a number of classes"),
+                       .learned_confidence = model.learned_confidence};
   net.stages.resize(model.stages.size());
 
   Chain trunk(net.height, net.width, net.channels);
   std::size_t next_exit = 0;
+  std::vector<Shrinkable> shrinkable;
   for (std::size_t s = 0; s < model.stages.size(); ++s) {
     const StageModel& stage = model.stages[s];
     nn::StageSpec& out = net.stages[s];
@@ -206,18 +213,21 @@ nn::Architecture Space::decode(const Genotype& genotype, const Task& task) const
     Chain head = trunk.branch();
     head.into(out.head);
     if (last) {
-      add_classifier(head, model.final, "final", net.classes);
+      add_classifier(head, model.final, "final", net.outputs(s));
     } else if (next_exit < model.exits.size() && model.exits[next_exit].after == i64(s) + 1) {
       const ExitModel& exit = model.exits[next_exit++];
       if (!exit.on(value_of(exit.presence, genotype))) continue;
+      if (exit.shrink) shrinkable.push_back({s, exit_prefix(exit)});
+      if (exit.act != Act::none) head.activation(exit_prefix(exit) + ".act", exit.act);
       const i64 modules = modules_of(exit, genotype);
       for (i64 m = 0; m < modules; ++m)
         add_module(head, exit.modules[std::size_t(m)], exit_prefix(exit) + ".module" + std::to_string(m + 1),
                    genotype);
-      add_classifier(head, exit.classifier, exit_prefix(exit), net.classes);
+      add_classifier(head, exit.classifier, exit_prefix(exit), net.outputs(s));
     }
     trunk.join(head);
   }
+  shrink_heads(net, shrinkable);
   return net;
 }
 

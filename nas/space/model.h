@@ -59,6 +59,7 @@ struct ModuleModel {
   bool times = false;  // width holds multiples of the incoming channels, not channels
   Act act;
   bool se;
+  bool norm = true;  // false: convolutions have a bias instead
   kernels::ResizeKind resize;
 };
 
@@ -103,6 +104,8 @@ struct ExitModel {
   Choice presence;         // present: 0 or 1; threshold: a margin in (0,1], where 1 = no exit here
   bool threshold = false;  // presence holds thresholds
   Choice depth;            // how many of the modules there are; unused: all of them
+  Act act = Act::none;     // of the features, in front of the modules
+  bool shrink = false;     // shrink_heads
   std::vector<ModuleModel> modules;
   ClassifierModel classifier;
 
@@ -110,9 +113,10 @@ struct ExitModel {
 };
 
 struct SpaceModel {
-  std::string name, path, text;  // text: the file as it was read
-  Choice resolution;             // side length in pixels; unused: the data's own size
-  i64 reference_size = 32;       // stands in for the data's own size where there are no data
+  std::string name, path, text;     // text: the file as it was read
+  Choice resolution;                // side length in pixels; unused: the data's own size
+  i64 reference_size = 32;          // stands in for the data's own size where there are no data
+  bool learned_confidence = false;  // early exits have one output more
   StemModel stem;
   std::vector<StageModel> stages;
   ClassifierModel final;

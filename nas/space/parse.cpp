@@ -138,7 +138,7 @@ void check_resize_conv(const TomlReader& in, const ModuleModel& module) {
 ModuleModel parse_module(const toml::table& table, const std::string& path) {
   const TomlReader in(
       table, path, "exit.module",
-      {"type", "ext", "kernel", "width", "times", "expand", "stride", "pool", "act", "se", "resize"});
+      {"type", "ext", "kernel", "width", "times", "expand", "stride", "pool", "act", "se", "norm", "resize"});
   ModuleModel module{.type = parse_types(in),
                      .ext = {},
                      .kernel = {},
@@ -149,6 +149,7 @@ ModuleModel parse_module(const toml::table& table, const std::string& path) {
                      .times = in.has("times"),
                      .act = act_of(in, "act", Act::relu),
                      .se = in.boolean_or("se", false),
+                     .norm = in.boolean_or("norm", true),
                      .resize = kernels::ResizeKind::bicubic};
   const auto has_type = [&](ModuleType type) {
     const auto& v = module.type.values;
@@ -186,6 +187,8 @@ ModuleModel parse_module(const toml::table& table, const std::string& path) {
   refuse_unused("stride", used(ModuleGene::stride));
   refuse_unused("pool", used(ModuleGene::pool));
   refuse_unused("se", has_type(ModuleType::mbconv));
+  refuse_unused("norm", has_type(ModuleType::pointwise) || has_type(ModuleType::separable) ||
+                            has_type(ModuleType::dense) || has_type(ModuleType::resize_conv));
   refuse_unused("resize", has_type(ModuleType::resize_conv));
   if (in.has("resize")) {
     const std::string kind = in.string("resize", "\"bilinear\" or \"bicubic\"");
@@ -198,14 +201,17 @@ ModuleModel parse_module(const toml::table& table, const std::string& path) {
 }
 
 ExitModel parse_exit(const toml::table& table, const std::string& path, i64 stages, i64 last_exit) {
-  const TomlReader in(table, path, "exit",
-                      {"after", "present", "threshold", "depth", "module", "feature", "hidden"});
+  const TomlReader in(
+      table, path, "exit",
+      {"after", "present", "threshold", "depth", "act", "shrink", "module", "feature", "hidden"});
   const IntRule positions{1, stages - 1};
   if (stages < 2) in.fail(table, "after", "no exit in a space of one stage", "one");
   ExitModel exit{.after = in.integer("after", positions),
                  .presence = {},
                  .threshold = in.has("threshold"),
                  .depth = {},
+                 .act = act_of(in, "act", Act::none),
+                 .shrink = in.boolean_or("shrink", false),
                  .modules = {},
                  .classifier = parse_classifier(in, path)};
   if (exit.after <= last_exit)
@@ -263,8 +269,9 @@ const char* module_type_name(ModuleType type) { return kTypeNames[std::size_t(ty
 
 SpaceModel parse_space(std::string text, std::string path) {
   const toml::table root = parse_toml(text, path);
-  const TomlReader in(root, path, "",
-                      {"name", "resolution", "reference_size", "stem", "stage", "final", "exit"});
+  const TomlReader in(
+      root, path, "",
+      {"name", "resolution", "reference_size", "learned_confidence", "stem", "stage", "final", "exit"});
   SpaceModel model;
   model.name = in.has("name") ? in.string("name", "a string") : stem_of(path);
   if (model.name.empty() || model.name.size() > 60 || TomlReader::clean(model.name) != model.name)
@@ -272,6 +279,7 @@ SpaceModel parse_space(std::string text, std::string path) {
                       TomlReader::clean(model.name) + "\"");
   parse_resolution(in, path, model.resolution);
   model.reference_size = in.integer_or("reference_size", {1, 1024}, 32);
+  model.learned_confidence = in.boolean_or("learned_confidence", false);
   model.stem = parse_stem(in.table_at("stem"), path);
   for (const toml::table* stage : in.tables("stage", kMaxStages))
     model.stages.push_back(parse_stage(*stage, path));

@@ -5,10 +5,11 @@
 
 #include "kernels/error.h"
 #include "kernels/nearest.h"
+#include "nas/thresholds/policy.h"
 
 namespace offramp::nas {
 
-std::vector<std::string> tune_kinds() { return {"exact", "coordinate", "shares", "grid", "shared"}; }
+std::vector<std::string> tune_kinds() { return {"exact", "coordinate", "shares", "grid", "shared", "genes"}; }
 
 std::string tune_kind_name(TuneKind kind) { return tune_kinds()[std::size_t(kind)]; }
 
@@ -29,6 +30,10 @@ CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOption
       return grid_search(table, costs, options);
     case TuneKind::shared:
       return shared_threshold(table, costs, options);
+    case TuneKind::genes: {
+      const PolicyResult result = apply_policy(table, costs, options.genes);
+      return {options.genes, result.correct, result.total_cost};
+    }
     case TuneKind::exact:
       break;
   }

@@ -10,7 +10,7 @@
 namespace offramp::nas {
 
 // How thresholds are chosen.
-enum class TuneKind { exact, coordinate, shares, grid, shared };
+enum class TuneKind { exact, coordinate, shares, grid, shared, genes };
 std::vector<std::string> tune_kinds();
 // Throws Error(usage) with the nearest spelling.
 TuneKind parse_tune_kind(const std::string& name);
@@ -23,6 +23,7 @@ struct TuneOptions {
   i64 quantiles = 0;          // exact, coordinate: as in accuracy_cost_curve
   double min_accuracy = 0;    // shared: nothing below it is taken for the sake of the target
   bool two_sided = true;      // grid: a cost below the target is penalised as one above it
+  Thresholds genes;           // genes: what the genotype says, one for each early exit
 };
 
 // The tuner of options.kind:
@@ -31,6 +32,7 @@ struct TuneOptions {
 //   shares      pick over those of share_sweep that none of them dominates
 //   grid        grid_search
 //   shared      shared_threshold
+//   genes       nothing is tuned: options.genes as they are
 CurvePoint tune(const ExitTable& table, const ExitCosts& costs, const TuneOptions& options = {});
 
 // Of the points whose average cost is <= target (all of them without a target; the cheapest one when there

@@ -1,12 +1,15 @@
 #include "nas/train/network_trainer.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "autograd/ops/resize.h"
 #include "data/device_loader.h"
 #include "kernels/cuda/gpu.h"
+#include "kernels/error.h"
 #include "nas/seeds.h"
+#include "nas/train/phase.h"
 #include "nn/loss.h"
 #include "nn/record.h"
 
@@ -46,10 +49,16 @@ TrainOptions train_options(const SearchConfig& config, const Regime& regime, u64
           .seed = seed};
 }
 
-// config.train's with other epochs and another learning rate.
-Regime regime_of(const SearchConfig& config, i64 epochs, double lr) {
+// config.train's with what differs.
+Regime regime_of(const SearchConfig& config, i64 epochs, i64 backbone_epochs, double lr, i64 images) {
   const auto& t = config.train;
-  return {.epochs = epochs, .lr = lr, .warmup = t.warmup, .weight_decay = t.weight_decay, .clip = t.clip};
+  return {.epochs = epochs,
+          .backbone_epochs = backbone_epochs,
+          .lr = lr,
+          .warmup = t.warmup,
+          .weight_decay = t.weight_decay,
+          .clip = t.clip,
+          .recalibrate = images};
 }
 
 // The random part of a step's sandwich: of the step alone, so that a resumed training draws the same.
@@ -73,25 +82,55 @@ i64 sandwich_macs(const Supernet& supernet, const SearchConfig& config, i64 step
   return sum * config.train.batch;
 }
 
-}  // namespace
-
-Regime train_regime(const SearchConfig& config) {
-  return regime_of(config, config.train.epochs, config.train.lr);
-}
-Regime final_regime(const SearchConfig& config) {
-  return regime_of(config, config.final.epochs, config.final.lr);
-}
-Regime candidate_regime(const SearchConfig& config) {
-  const auto& c = config.candidate;
-  Regime regime = regime_of(config, c.epochs, c.lr);
-  regime.warmup = c.warmup.value_or(regime.warmup);
-  regime.weight_decay = c.weight_decay.value_or(regime.weight_decay);
-  regime.clip = c.clip.value_or(regime.clip);
+// SearchConfig::Candidate or Final: what they leave open is config.train's.
+Regime regime_of(const SearchConfig& config, const auto& own) {
+  Regime regime = regime_of(config, own.epochs, own.backbone_epochs, own.lr, own.recalibrate);
+  regime.warmup = own.warmup.value_or(regime.warmup);
+  regime.weight_decay = own.weight_decay.value_or(regime.weight_decay);
+  regime.clip = own.clip.value_or(regime.clip);
   return regime;
 }
 
+TrainReport train_phase(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
+                        const SearchConfig& config, const Regime& regime, u64 seed, const Phase& phase,
+                        const Watch& watch, i64* macs) {
+  PhaseLoss loss(exec, network, data, config, regime, phase, seed);
+  const TrainingData training = loss.training();
+  const nn::Architecture& whole = network.architecture();
+  const auto loader = source_of(exec, training, training_options(training, config, whole, seed));
+  TrainOptions options = train_options(config, regime, seed);
+  options.epochs = phase.epochs;
+  options.constant = phase.part != Part::backbone && config.train.schedule == "constant";
+  options.same_steps = true;
+  Trainer trainer(exec, parameters_of(network, phase.part), options, phase.name);
+  trainer.keep_checkpoint(phase.checkpoint);
+  if (phase.part == Part::exits) trainer.keep_too(parameters_of(network, Part::backbone));
+  trainer.before_epoch([&](i64 epoch) { loss.before_epoch(epoch); });
+  if (macs)
+    trainer.count_macs(
+        forward_macs(phase.part == Part::backbone ? backbone_of(whole) : whole) * config.train.batch, macs,
+        phase.macs_before);
+  return trainer.run(
+      *loader,
+      [&](const data::Batch& batch, i64) {
+        const Variable value = loss(batch);
+        backward(exec, value);
+        return value.value();
+      },
+      watch);
+}
+
+}  // namespace
+
+Regime train_regime(const SearchConfig& config) {
+  const auto& t = config.train;
+  return regime_of(config, t.epochs, t.backbone_epochs, t.lr, config.final.recalibrate);
+}
+Regime final_regime(const SearchConfig& config) { return regime_of(config, config.final); }
+Regime candidate_regime(const SearchConfig& config) { return regime_of(config, config.candidate); }
+
 std::vector<double> exit_weights(const SearchConfig& config, i64 exits) {
-  if (config.train.loss == "sum") return {};
+  if (config.train.loss != "weighted") return {};
   const std::vector<double>& at = config.train.exit_weights;
   std::vector<double> weights;
   for (i64 e = 0; e < exits; ++e) {
@@ -120,25 +159,28 @@ TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const Train
                           const SearchConfig& config, const Regime& regime, u64 seed,
                           const std::string& phase, const Watch& watch, const std::string& checkpoint,
                           i64* macs) {
-  const auto loader = source_of(exec, data, training_options(data, config, network.architecture(), seed));
-  const nn::ExitLossOptions loss_options{.weights = exit_weights(config, network.exit_count()),
-                                         .label_smoothing = config.train.label_smoothing,
-                                         .distillation = config.train.distill};
-  TrainOptions options = train_options(config, regime, seed);
-  options.same_steps = true;
-  Trainer trainer(exec, network.named_parameters(), options, phase);
-  trainer.keep_checkpoint(checkpoint);
-  if (macs) trainer.count_macs(forward_macs(network.architecture()) * config.train.batch, macs);
-  return trainer.run(
-      *loader,
-      [&](const data::Batch& batch, i64) {
-        const std::vector<Variable> logits =
-            network.forward(exec, Variable(batch.images), nn::Mode::train, config.train.equilibrium);
-        const Variable loss = nn::exit_loss(exec, logits, batch.labels, loss_options);
-        backward(exec, loss);
-        return loss.value();
-      },
-      watch);
+  namespace fs = std::filesystem;
+  if (config.train.loss == "expected" && !network.architecture().learned_confidence)
+    throw usage_error(
+        "train.loss=expected: the exits of this network learn no confidence; their space must say "
+        "learned_confidence = true");
+  const bool frozen = config.train.freeze_backbone;
+  Phase last{frozen ? Part::exits : Part::all, regime.epochs, phase, checkpoint};
+  TrainReport report;
+  if (regime.backbone_epochs > 0) {
+    const Phase first{Part::backbone, regime.backbone_epochs, phase + " backbone",
+                      checkpoint.empty() ? "" : checkpoint + ".backbone"};
+    const i64 batches = data.train.size() / config.train.batch;
+    last.macs_before =
+        first.epochs * batches * forward_macs(backbone_of(network.architecture())) * config.train.batch;
+    if (macs) *macs = last.macs_before;
+    // The checkpoint of the last phase holds what the first one came to.
+    if (checkpoint.empty() || !fs::exists(checkpoint))
+      report = train_phase(exec, network, data, config, regime, seed, first, watch, macs);
+  }
+  if (last.epochs > 0 && (!frozen || network.exit_count() > 1))
+    report = train_phase(exec, network, data, config, regime, seed, last, watch, macs);
+  return report;
 }
 
 TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingData& data,
@@ -154,9 +196,10 @@ TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingD
 
   // Every subnet of a batch sees the same images, resized from the data's own size to what it takes.
   const auto loader = source_of(exec, data, training_options(data, config, {}, seed));
-  Trainer trainer(exec, supernet.parameters(),
-                  train_options(config, regime_of(config, config.supernet.epochs, config.supernet.lr), seed),
-                  "supernet");
+  Trainer trainer(
+      exec, supernet.parameters(),
+      train_options(config, regime_of(config, config.supernet.epochs, 0, config.supernet.lr, 0), seed),
+      "supernet");
   trainer.keep_checkpoint(checkpoint);
   const TrainReport report = trainer.run(
       *loader,
@@ -200,6 +243,7 @@ void recalibrate(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& 
                                  .seed = 0,
                                  .height = input.height,
                                  .width = input.width});
+  network.reset_statistics();
   loader->start(0);
   data::Batch batch;
   for (i64 seen = 0; seen < images && loader->next(batch); seen += batch.size())

@@ -27,17 +27,23 @@ i64 forward_macs(const nn::Architecture& architecture);
 
 // What candidates, final networks and `train` choose for themselves in training one network.
 struct Regime {
-  i64 epochs = 0;
+  i64 epochs = 0, backbone_epochs = 0;  // of them in front, of the backbone alone
   double lr = 0, warmup = 0, weight_decay = 0, clip = 0;
-  i64 stop_after = 0;  // TrainOptions::stop_after
+  i64 stop_after = 0;   // TrainOptions::stop_after
+  i64 recalibrate = 0;  // images behind normalisation statistics
+
+  bool trains() const { return epochs + backbone_epochs > 0; }
 };
 Regime train_regime(const SearchConfig& config);
 Regime candidate_regime(const SearchConfig& config);
 Regime final_regime(const SearchConfig& config);
 
 // A plain network on its own (or fine-tuned from weights it has): cross entropy at every exit, weighted and
-// meeting in the trunk as config.train has it, the final exit teaching the earlier ones. Everything that
-// `regime` leaves open comes from config.train.
+// meeting in the trunk as config.train has it, the final exit teaching the earlier ones; or the expected loss
+// of exits that learn how sure they are (config.confidence). With regime.backbone_epochs the backbone is
+// trained first, on the final exit's cross entropy; then everything, or with config.train.freeze_backbone the
+// early exits alone, on the backbone as it will be deployed. Everything that `regime` leaves open comes from
+// config.train. Throws Error(usage) for the expected loss where exits learn no confidence.
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                           const SearchConfig& config, const Regime& regime, u64 seed,
                           const std::string& phase, const Watch& watch, const std::string& checkpoint = "",

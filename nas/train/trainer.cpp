@@ -155,6 +155,7 @@ TrainReport Trainer::run(data::BatchSource& loader, const BatchStep& step, const
 
   State state;
   for (const nn::NamedParameter& p : parameters_) state.live["parameter." + p.name] = p.variable.value();
+  for (const nn::NamedParameter& p : others_) state.live["kept." + p.name] = p.variable.value();
   state.add("optimizer.", optimizer.state());
   if (ema) state.add("average.", ema->state());
 
@@ -170,14 +171,16 @@ TrainReport Trainer::run(data::BatchSource& loader, const BatchStep& step, const
   const i64 last = options_.stop_after > 0 ? std::min(options_.stop_after, options_.epochs) : options_.epochs;
   i64 epoch = resumable && std::filesystem::exists(checkpoint_) ? state.restore(checkpoint_, last) : 0;
   i64 done = epoch * per_epoch;
-  if (macs_) *macs_ = done * macs_per_step_;
+  if (macs_) *macs_ = macs_before_ + done * macs_per_step_;
   for (; epoch < last; ++epoch) {
+    if (prepare_) prepare_(epoch);
     loader.start(epoch);
     update->start_epoch();
     for (data::Batch batch; loader.next(batch); ++done) {
       watch.check();
-      update->apply(batch, done, schedule.at(done));
-      if (macs_) *macs_ = (done + 1) * macs_per_step_;
+      update->apply(batch, done,
+                    options_.constant && done >= schedule.warm_up ? options_.lr : schedule.at(done));
+      if (macs_) *macs_ = macs_before_ + (done + 1) * macs_per_step_;
       watch.progress({.phase = phase_, .done = done + 1, .total = steps, .unit = "step"});
     }
     report.last_loss = update->mean_loss();

@@ -1,6 +1,7 @@
 #include "nn/layers/layer.h"
 
 #include "kernels/error.h"
+#include "nn/layers/activation.h"
 #include "nn/layers/conv_unit.h"
 #include "nn/layers/linear.h"
 #include "nn/layers/mbconv.h"
@@ -49,6 +50,8 @@ std::unique_ptr<Layer> make_layer(const LayerSpec& spec, const FeatureShape& in,
       return std::make_unique<Pool>(spec);
     case Kind::global_avg_pool:
       return std::make_unique<GlobalAvgPool>();
+    case Kind::activation:
+      return std::make_unique<Activation>(spec);
     case Kind::resize:
       return std::make_unique<Resize>(spec);
     case Kind::linear:

@@ -318,6 +318,8 @@ class Runner final : public CardRunner {
 }  // namespace
 
 std::unique_ptr<CardRunner> CardRunner::make(Exec& exec, std::shared_ptr<const Plan> plan, i64 max_batch) {
+  if (plan->learned_confidence)
+    throw usage_error("cuda: exits that learn a confidence are decided on the CPU only: use --device cpu");
   if (exec.math() == offramp::cuda::Math::bf16)
     return std::make_unique<Runner<Bf16>>(std::move(plan), max_batch);
   return std::make_unique<Runner<float>>(std::move(plan), max_batch);

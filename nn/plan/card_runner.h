@@ -12,7 +12,8 @@ namespace offramp::nn {
 class CardRunner {
  public:
   // Activations as exec.math() says: Bf16 in mixed precision, else floats; weights are floats. `exec` must
-  // compute on a card. Throws Error when the plan was recorded without weights or memory is short.
+  // compute on a card. Throws Error when the plan was recorded without weights or memory is short,
+  // Error(usage) for one whose exits learn a confidence.
   static std::unique_ptr<CardRunner> make(Exec& exec, std::shared_ptr<const Plan> plan, i64 max_batch);
   virtual ~CardRunner() = default;
 

@@ -19,6 +19,10 @@ std::string_view confidence_name(Confidence kind) {
       return "patience";
     case Confidence::cumulative:
       return "cumulative";
+    case Confidence::learned:
+      return "learned";
+    case Confidence::learned_cumulative:
+      return "learned_cumulative";
   }
   return "?";
 }
@@ -33,7 +37,7 @@ Confidence parse_confidence(std::string_view name) {
   throw usage_error("unknown confidence '" + std::string(name) + "': expected one of " + list);
 }
 
-Decision decide(Confidence kind, const float* logits, i64 classes, float temperature) {
+Decision decide(Confidence kind, const float* logits, i64 classes, float temperature, float own) {
   i64 best = 0, second = -1;
   for (i64 c = 1; c < classes; ++c) {
     if (logits[c] > logits[best]) {
@@ -56,6 +60,7 @@ Decision decide(Confidence kind, const float* logits, i64 classes, float tempera
   if (kind == Confidence::margin && second >= 0) value = (1 - std::exp(below_best(second))) / sum;
   if (kind == Confidence::entropy)
     value = classes > 1 ? 1 - (std::log(sum) - weighted / sum) / std::log(double(classes)) : 1;
+  if (is_learned(kind)) value = 1 / (1 + std::exp(-double(own)));
   return {best, float(value)};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <string>
 
@@ -27,6 +28,11 @@ std::vector<i64> leave_macs(std::span<const ExitCost> exits, const Thresholds& t
 }
 
 namespace {
+
+// The logit behind those of the classes, else certainty.
+float own_confidence(const float* answer, i64 classes, i64 outputs) {
+  return outputs > classes ? answer[classes] : std::numeric_limits<float>::infinity();
+}
 
 // So many samples together that their arena stays below a gigabyte; the result does not depend on it.
 i64 affordable(const Plan& plan, i64 max_batch) {
@@ -61,6 +67,7 @@ void EarlyExitRunner::run(Exec& exec, const float* images, i64 n, const Threshol
   if (!rule.temperature.empty() && rule.temperature.size() != exits_.size())
     throw usage_error("wanted " + std::to_string(exits_.size()) + " temperatures, one per exit, got " +
                       std::to_string(rule.temperature.size()));
+  rule.require_learned(plan_->learned_confidence);
   const i64 image = runner_.plan().buffers[0];
   for (i64 done = 0; done < n; done += runner_.max_batch()) {
     const i64 group = std::min(runner_.max_batch(), n - done);
@@ -88,9 +95,12 @@ void EarlyExitRunner::run_group(Exec& exec, i64 n, const Thresholds& thresholds,
     if (!last && !thresholds[e]) continue;
 
     const float* logits = runner_.run_head(exec, stage, i64(alive_.size()));
+    const i64 outputs = plan_->outputs(size_t(stage));
     keep_.clear();
     for (size_t row = 0; row < alive_.size(); ++row) {
-      const Decision d = decider_.decide(alive_[row], i64(e), logits + i64(row) * classes);
+      const float* const answer = logits + i64(row) * outputs;
+      const Decision d =
+          decider_.decide(alive_[row], i64(e), answer, own_confidence(answer, classes, outputs));
       if (last || d.confidence >= *thresholds[e])
         outcomes[alive_[row]] = {d.predicted, d.confidence, i64(e), costs[e]};
       else
@@ -103,12 +113,13 @@ void EarlyExitRunner::run_group(Exec& exec, i64 n, const Thresholds& thresholds,
   }
 }
 
-void EarlyExitRunner::run_all(Exec& exec, const float* images, i64 n, float* logits) {
+void EarlyExitRunner::run_all(Exec& exec, const float* images, i64 n, float* logits, float* own) {
   const i64 image = runner_.plan().buffers[0], classes = runner_.plan().classes, exits = i64(exits_.size());
   for (i64 done = 0; done < n; done += runner_.max_batch()) {
     const i64 group = std::min(runner_.max_batch(), n - done);
     if (exec.gpu()) {
       card(exec).run_all(exec, images + done * image, group, logits + done * exits * classes);
+      if (own) std::fill_n(own + done * exits, group * exits, std::numeric_limits<float>::infinity());
       continue;
     }
     load(images + done * image, group);
@@ -117,9 +128,12 @@ void EarlyExitRunner::run_all(Exec& exec, const float* images, i64 n, float* log
       runner_.run_body(exec, stage, group);
       if (!runner_.plan().stages[size_t(stage)].has_exit()) continue;
       const float* from = runner_.run_head(exec, stage, group);
-      for (i64 i = 0; i < group; ++i)
-        std::memcpy(logits + ((done + i) * exits + exit) * classes, from + i * classes,
-                    size_t(classes) * sizeof(float));
+      for (i64 i = 0; i < group; ++i) {
+        const float* const answer = from + i * plan_->outputs(size_t(stage));
+        const i64 to = (done + i) * exits + exit;
+        std::memcpy(logits + to * classes, answer, size_t(classes) * sizeof(float));
+        if (own) own[to] = own_confidence(answer, classes, plan_->outputs(size_t(stage)));
+      }
       ++exit;
     }
   }

@@ -39,12 +39,13 @@ class EarlyExitRunner {
 
   // images [n,height,width,channels], any n: taken in groups. Samples that left are moved out,
   // so later stages compute the rest only. Throws Error(usage) when the number of thresholds is not exits
-  // - 1, or that of temperatures not exits.
+  // - 1, or that of temperatures not exits, or for a learned measure where the plan's exits learn none.
   void run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds, const ExitRule& rule,
            std::span<Outcome> outcomes);
 
-  // Every sample through every exit: logits [n, exits, classes].
-  void run_all(Exec& exec, const float* images, i64 n, float* logits);
+  // Every sample through every exit: logits [n, exits, classes]; in `own`, unless it is null, the logits
+  // [n, exits] of learned confidences, infinite (certain) for exits that learn none.
+  void run_all(Exec& exec, const float* images, i64 n, float* logits, float* own = nullptr);
 
  private:
   CardRunner& card(Exec& exec);

@@ -2,8 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+
+#include "kernels/error.h"
 
 namespace offramp::nn {
+
+void ExitRule::require_learned(bool exits_learn) const {
+  if (is_learned(confidence) && !exits_learn)
+    throw usage_error("confidence '" + std::string(confidence_name(confidence)) +
+                      "' wants exits that learn one, and those of this network do not: their space must say "
+                      "learned_confidence = true");
+}
 
 void ExitDecider::start(const ExitRule& rule, i64 samples, i64 classes) {
   rule_ = &rule;
@@ -30,16 +40,16 @@ const float* ExitDecider::joined(i64 sample, Memory& memory, const float* logits
   return joined_.data();
 }
 
-Decision ExitDecider::decide(i64 sample, i64 exit, const float* logits) {
+Decision ExitDecider::decide(i64 sample, i64 exit, const float* logits, float own) {
   float temperature = rule_->temperature.empty() ? 1.0f : rule_->temperature[std::size_t(exit)];
   if (rule_->cascade) {
     logits = joined(sample, memory_[std::size_t(sample)], logits, temperature);
     temperature = 1;
   }
-  Decision decision = nn::decide(rule_->confidence, logits, classes_, temperature);
+  Decision decision = nn::decide(rule_->confidence, logits, classes_, temperature, own);
   if (memory_.empty()) return decision;
   Memory& memory = memory_[std::size_t(sample)];
-  if (rule_->confidence == Confidence::cumulative) {
+  if (rule_->confidence == Confidence::cumulative || rule_->confidence == Confidence::learned_cumulative) {
     memory.doubt *= 1 - double(decision.confidence);
     decision.confidence = float(1 - memory.doubt);
   } else if (rule_->confidence == Confidence::patience) {

@@ -11,7 +11,8 @@ namespace offramp::nn {
 // patience: leave when so many exits in a row agree (Zhou et al. 2020, PABEE). cumulative: with c_i the
 // top-1 probability of exit i, p_i = c_i * prod_{j<i} (1 - c_j) is the probability of leaving exactly there;
 // leave when the sum of p_1..p_i, which is 1 - prod (1 - c_j), reaches the threshold (Gambella et al. 2024,
-// NACHOS). Both look back at the exits that are in use; one that is off has no say.
+// NACHOS); learned_cumulative takes c_i from the exit's own output, as NACHOS does. All look back at the
+// exits that are in use; one that is off has no say.
 struct ExitRule {
   Confidence confidence = Confidence::margin;
   // Of each exit, the final one included: its logits are divided by it. Empty: 1 everywhere.
@@ -22,9 +23,13 @@ struct ExitRule {
   bool cascade = false;
   friend bool operator==(const ExitRule&, const ExitRule&) = default;
 
+  // Throws Error(usage) for a learned measure where exits learn none.
+  void require_learned(bool exits_learn) const;
+
   // Whether an exit's answer depends on which exits before it are in use.
   bool remembers() const {
-    return cascade || confidence == Confidence::patience || confidence == Confidence::cumulative;
+    return cascade || confidence == Confidence::patience || confidence == Confidence::cumulative ||
+           confidence == Confidence::learned_cumulative;
   }
 };
 
@@ -34,8 +39,9 @@ class ExitDecider {
   // Samples 0 .. samples-1, none of which has met an exit. `rule` must outlive the use.
   void start(const ExitRule& rule, i64 samples, i64 classes);
 
-  // What `sample` is told at `exit`, the next one that it meets, from that exit's logits [classes].
-  Decision decide(i64 sample, i64 exit, const float* logits);
+  // What `sample` is told at `exit`, the next one that it meets, from that exit's logits [classes] and the
+  // logit of its own confidence, which only learned measures look at. Temperatures are for classes alone.
+  Decision decide(i64 sample, i64 exit, const float* logits, float own);
 
  private:
   struct Memory {

@@ -13,9 +13,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Version 2 has temperatures or a cascade, without which a reader would take other exits; files that have
-// neither stay version 1.
-constexpr int kPlainVersion = 1, kFormatVersion = 2;
+// Version 2 has temperatures or a cascade, without which a reader would take other exits; version 3 has exits
+// that learn a confidence as well. A file has the oldest version that will do.
+constexpr int kPlainVersion = 1, kRuleVersion = 2, kLearnedVersion = 3;
 constexpr size_t kMaxSteps = 10'000, kMaxBuffers = 100'000, kMaxCurve = 1'000'000;
 constexpr i64 kMaxSamples = i64{1} << 32;  // of a data set
 
@@ -58,8 +58,10 @@ Json to_json(const Plan& plan) {
                       {"features", stage.features},
                       {"logits", stage.logits}});
   }
-  return {{"height", plan.height},   {"width", plan.width},     {"channels", plan.channels},
-          {"classes", plan.classes}, {"buffers", plan.buffers}, {"stages", stages}};
+  Json json{{"height", plan.height},   {"width", plan.width},     {"channels", plan.channels},
+            {"classes", plan.classes}, {"buffers", plan.buffers}, {"stages", stages}};
+  if (plan.learned_confidence) json["learned_confidence"] = true;
+  return json;
 }
 
 // Reading. Every getter throws Error naming the key.
@@ -160,11 +162,18 @@ Step step_from(const Json& json, const std::map<std::string, int>& weights) {
   return step;
 }
 
-Plan plan_from(const Json& json, std::map<std::string, Tensor> tensors) {
+bool truth(const Json& json, const char* key) {
+  const Json& value = at(json, key);
+  if (!value.is_boolean()) bad(std::string("'") + key + "' is neither true nor false");
+  return value.get<bool>();
+}
+
+Plan plan_from(const Json& json, i64 version, std::map<std::string, Tensor> tensors) {
   Plan plan{.height = integer(json, "height"),
             .width = integer(json, "width"),
             .channels = integer(json, "channels"),
-            .classes = integer(json, "classes")};
+            .classes = integer(json, "classes"),
+            .learned_confidence = version >= kLearnedVersion && truth(json, "learned_confidence")};
   for (const Json& floats : list(json, "buffers", kMaxBuffers)) {
     if (!floats.is_number_integer()) bad("'buffers' holds something that is not an integer");
     plan.buffers.push_back(floats.get<i64>());
@@ -201,18 +210,16 @@ void read_calibration(ExitRule& rule, const Json& json, size_t exits) {
     bad("'temperature' must hold one value per exit, or none");
   for (float t : rule.temperature)
     if (!(t > 0)) bad("'temperature' must be positive");
-  const Json& cascade = at(json, "cascade");
-  if (!cascade.is_boolean()) bad("'cascade' is neither true nor false");
-  rule.cascade = cascade.get<bool>();
+  rule.cascade = truth(json, "cascade");
 }
 
 Model model_from(const Json& json, std::map<std::string, Tensor> tensors) {
   const i64 version = integer(json, "format_version");
-  if (version < kPlainVersion || version > kFormatVersion)
+  if (version < kPlainVersion || version > kLearnedVersion)
     bad("format version " + std::to_string(version) + " is not one that this program reads (" +
-        std::to_string(kPlainVersion) + " to " + std::to_string(kFormatVersion) + ")");
+        std::to_string(kPlainVersion) + " to " + std::to_string(kLearnedVersion) + ")");
   Model model;
-  auto plan = std::make_shared<Plan>(plan_from(at(json, "plan"), std::move(tensors)));
+  auto plan = std::make_shared<Plan>(plan_from(at(json, "plan"), version, std::move(tensors)));
   model.plan = plan;
   const size_t exits = exit_costs(*plan).size();
   model.space = text(at(json, "space"), "space");
@@ -233,6 +240,7 @@ Model model_from(const Json& json, std::map<std::string, Tensor> tensors) {
   for (float s : model.std)
     if (!(s > 0)) bad("'std' must be positive");
   model.rule.confidence = parse_confidence(text(at(json, "confidence"), "confidence"));
+  model.rule.require_learned(plan->learned_confidence);
   if (version > kPlainVersion) read_calibration(model.rule, json, exits);
   model.thresholds = thresholds_from(at(json, "thresholds"), exits);
   model.curve_samples = amount(json, "curve_samples", kMaxSamples);
@@ -285,8 +293,9 @@ void save_model(const std::string& path, const Model& model) {
   for (const CurvePoint& p : model.curve)
     curve.push_back(
         {{"thresholds", to_json(p.thresholds)}, {"accuracy", p.accuracy}, {"total_macs", p.total_macs}});
-  const bool plain = model.rule.temperature.empty() && !model.rule.cascade;
-  Json json{{"format_version", plain ? kPlainVersion : kFormatVersion},
+  const bool plain = model.rule.temperature.empty() && !model.rule.cascade && !plan.learned_confidence;
+  const int version = plan.learned_confidence ? kLearnedVersion : plain ? kPlainVersion : kRuleVersion;
+  Json json{{"format_version", version},
             {"space", model.space},
             {"genotype", model.genotype},
             {"plan", to_json(plan)},

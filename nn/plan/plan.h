@@ -37,17 +37,22 @@ struct PlanStage {
   std::string name;
   std::vector<Step> body, head;  // an empty head: no exit here
   int features = -1;             // buffer the body ends in; input of head and of the next body
-  int logits = -1;               // buffer the head ends in
+  int logits = -1;               // buffer the head ends in, Plan::outputs() values a sample
   bool has_exit() const { return !head.empty(); }
 };
 
 struct Plan {
   i64 height = 0, width = 0, channels = 0, classes = 0;
-  std::vector<i64> buffers;  // floats of one sample; buffers[0] is the input image
+  bool learned_confidence = false;  // early exits' outputs end in the logit of a confidence of their own
+  std::vector<i64> buffers;         // floats of one sample; buffers[0] is the input image
   std::vector<PlanWeight> weights;
   std::vector<PlanStage> stages;
 
   i64 params() const;  // numbers stored in weights
+  // Values that the head of a stage gives.
+  i64 outputs(std::size_t stage) const {
+    return classes + (learned_confidence && stage + 1 < stages.size() ? 1 : 0);
+  }
 };
 
 StepDims at_batch(const StepDims& dims, i64 n);

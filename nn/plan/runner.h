@@ -25,7 +25,7 @@ class PlanRunner {
 
   // Stages in order; n <= max_batch samples lie at the front of every buffer.
   void run_body(Exec& exec, i64 stage, i64 n);
-  const float* run_head(Exec& exec, i64 stage, i64 n);  // logits [n, classes], valid until the next run
+  const float* run_head(Exec& exec, i64 stage, i64 n);  // [n, outputs(stage)], valid until the next run
   // Moves the features of the samples in `keep` (increasing) to the front: samples that left cost nothing
   // more.
   void compact(i64 stage, std::span<const i64> keep);

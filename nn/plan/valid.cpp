@@ -126,8 +126,10 @@ class Checker {
       want(written_[size_t(stage.features)], "its body never writes its features");
       features = stage.features;
       if (stage.has_exit()) {
-        want(index(stage.logits) && plan_.buffers[size_t(stage.logits)] == plan_.classes,
-             "logits must be a buffer of one value per class");
+        want(index(stage.logits) && plan_.buffers[size_t(stage.logits)] == plan_.outputs(s),
+             plan_.outputs(s) > plan_.classes
+                 ? "logits must be a buffer of one value per class and one of confidence"
+                 : "logits must be a buffer of one value per class");
         want(!written_[size_t(stage.logits)], "logits are written before the head");
         steps(stage.head, here + " head");
         want(written_[size_t(stage.logits)], "its head never writes its logits");

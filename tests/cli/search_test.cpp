@@ -1,5 +1,6 @@
 // search and resume as processes: killed at any moment, the result is the same.
 #include <filesystem>
+#include <sstream>
 
 #include "tests/cli/shell.h"
 
@@ -106,7 +107,7 @@ TEST(SearchVerb, WhatItRefuses) {
 // Recipe < file < --set < flags, wherever the recipe is named; the run keeps what came of it.
 TEST(SearchVerb, ARecipeIsTheGroundOfEverythingElse) {
   const TempDir dir;
-  const std::string file = dir.write("mine.toml", "recipe = \"edanas\"\n[search]\nbatch = 4\n");
+  const std::string file = dir.write("mine.toml", "recipe = \"edanas\"\n[tune]\nkind = \"exact\"\n[search]\nbatch = 4\n");
   const std::string tiny =
       " --data synthetic --space small --evals 5 --set train.samples=200 --set tune.samples=100"
       " --set supernet.epochs=0 --set candidate.epochs=0 --set final.epochs=0 --set search.initial=2"
@@ -127,8 +128,76 @@ TEST(SearchVerb, ARecipeIsTheGroundOfEverythingElse) {
   for (const char* line :
        {"recipe = \"aebnas\"", "batch = 4", "inner = \"deviation\"", "target_macs = 2000000"})
     EXPECT_TRUE(has(from_flag, line)) << line << "\n" << from_flag;
-  const std::string by_set = settings("--set recipe=edanas --set train.clip=2", "c");
+  const std::string by_set = settings("--set recipe=edanas --set tune.kind=exact --set train.clip=2", "c");
   EXPECT_TRUE(has(by_set, "clip = 2.0")) << by_set;
+}
+
+// The recipe with the learned confidence from end to end: killed and resumed it is the same, and what its
+// archive says of the chosen network is what eval counts.
+TEST(SearchVerb, NachosFromEndToEnd) {
+  const TempDir dir;
+  const std::string whole = dir / "whole", parts = dir / "parts";
+  const std::string tiny =
+      " --recipe nachos --data synthetic --seed 5 --evals 4 --target-macs 40M --set train.samples=256"
+      " --set train.batch=64 --set tune.samples=200 --set supernet.epochs=1 --set supernet.random_subnets=0"
+      " --set candidate.backbone_epochs=1 --set candidate.epochs=2 --set final.backbone_epochs=1"
+      " --set final.epochs=2 --set final.count=1 --set confidence.warmup=1 --set search.initial=2"
+      " --set search.batch=2 --set search.surrogate=rbf --set candidate.recalibrate=64"
+      " --set final.recalibrate=64 --set tune.min_accuracy=0 --out ";
+  const Ran ran = offramp_run("search --json --threads 2" + tiny + whole);
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.json()["evaluated"], 4);
+  EXPECT_EQ(ran.json()["failed"], 0);
+
+  const Ran killed = sh("\"$offramp\" search -q --threads 2" + tiny + parts + "& p=$!; " +
+                        waiting_for("test -e " + parts + "/supernet.safetensors") +
+                        "sleep 0.3; kill -9 $p; wait $p; test -e " + parts + "/front.csv && echo finished");
+  EXPECT_EQ(killed.out, "") << "it was over before it was killed";
+  const Ran again = sh("\"$offramp\" resume -q " + parts + " & p=$!; " +
+                       waiting_for("ls " + parts + "/work >/dev/null 2>&1") +
+                       "sleep 0.3; kill -9 $p; wait $p; test -e " + parts + "/front.csv && echo finished");
+  EXPECT_EQ(again.out, "") << "it was over before it was killed";
+  ASSERT_EQ(offramp_run("resume -q " + parts).code, 0);
+  EXPECT_EQ(slurp(parts + "/front.csv"), slurp(whole + "/front.csv"));
+  for (const auto& entry : fs::directory_iterator(whole + "/models"))
+    EXPECT_TRUE(slurp(entry.path()) == slurp(parts + "/models/" + entry.path().filename().string()));
+
+  // "id,accuracy_tune,accuracy_test,avg_macs,...": every network of the front, at another batch size.
+  std::istringstream rows(slurp(whole + "/front.csv"));
+  std::string row;
+  std::getline(rows, row);
+  int networks = 0;
+  while (std::getline(rows, row)) {
+    ++networks;
+    std::vector<std::string> cells;
+    std::istringstream line(row);
+    for (std::string cell; cells.size() < 6 && std::getline(line, cell, ',');) cells.push_back(cell);
+    const std::string model = whole + "/models/" + cells[0] + ".safetensors";
+    const auto tune = offramp_run("eval --json --split tune --batch 7 --model " + model).json();
+    const auto test = offramp_run("eval --json --model " + model).json();
+    EXPECT_EQ(tune["confidence"], "learned_cumulative");
+    EXPECT_NEAR(double(tune["accuracy"]), std::stod(cells[1]), 1e-6);
+    EXPECT_NEAR(double(test["accuracy"]), std::stod(cells[2]), 1e-6);
+    EXPECT_NEAR(double(tune["avg_macs"]), std::stod(cells[3]), 0.06);
+    EXPECT_EQ(tune["full_macs"], std::stol(cells[4]));
+    EXPECT_LE(double(tune["avg_macs_own_head"]), double(tune["avg_macs"]));
+    for (const auto& t : tune["thresholds"]) EXPECT_TRUE(double(t) >= 0.0999 && double(t) <= 0.8001) << t;
+    // Other measures over the same outputs, tuned and evaluated alike.
+    for (const char* confidence : {"learned", "margin"}) {
+      const std::string out = dir / "tuned.safetensors";
+      const Ran tuned =
+          offramp_run("tune --json --model " + model + " --out " + out + " --confidence " + confidence);
+      ASSERT_EQ(tuned.code, 0) << tuned.err;
+      const auto e = offramp_run("eval --json --split tune --batch 13 --model " + out).json();
+      EXPECT_EQ(e["accuracy"], tuned.json()["accuracy"]) << confidence;
+      EXPECT_EQ(e["avg_macs"], tuned.json()["avg_macs"]) << confidence;
+    }
+    EXPECT_EQ(offramp_run("predict --json --model " + model + " " + whole + "/sample.npy").code, 0);
+  }
+  EXPECT_GT(networks, 0);
+  // A network whose exits learn nothing has nothing to listen to.
+  expect_failure("search -q --space small --data synthetic --set tune.confidence=learned --out " + dir / "x",
+                 2, "learned_confidence");
 }
 
 TEST(SearchVerb, AnUnreachableTargetEndsWith4) {

@@ -196,7 +196,7 @@ TEST_F(SearchHalving, ACheckpointAheadOfItsRungIsNotUsed) {
   const Space space = Space::load("small");
   Exec exec(default_target(), 1);
   const CandidateEvaluator evaluator(exec, space, nullptr, splits, normalisation, r.config);
-  const Proposal proposal{.genotype = space.min_genotype()};
+  const Proposal proposal{.genotype = space.max_genotype()};
   const auto at = [&](i64 epochs, const std::string& checkpoint) {
     return evaluator.evaluate(proposal, {.epochs = epochs, .left = 1, .checkpoint = checkpoint}, {});
   };

@@ -61,6 +61,29 @@ TEST_F(SearchTraining, FinalsMayStartElsewhereThanCandidates) {
   EXPECT_TRUE(fs::exists(other.out + "/supernet.safetensors"));
 }
 
+TEST_F(SearchTraining, FinalsGetWhatTheBudgetLeaves) {
+  SearchRequest r = request("budget");
+  r.config.search.evals = 4;
+  r.config.supernet.epochs = 1;
+  r.config.final.count = 1;
+  r.config.final.epochs = 1;
+  whole(r);
+  const TrainingCost one = archive(r.out).training_cost();
+  ASSERT_GT(one.finals, 0);
+
+  const auto finals = [&](i64 budget) {
+    r.config.search.training_macs = budget;
+    r.out += "x";
+    whole(r);
+    const TrainingCost cost = archive(r.out).training_cost();
+    EXPECT_EQ(cost.supernet, one.supernet);
+    return cost.finals;
+  };
+  EXPECT_EQ(finals(one.supernet + 3 * one.finals), 3 * one.finals);
+  EXPECT_EQ(finals(one.supernet + 3 * one.finals - 1), 2 * one.finals);
+  EXPECT_EQ(finals(1), 0);  // spent before they start
+}
+
 TEST_F(SearchTraining, FreshWeightsBelongToSeedAndGenotype) {
   const SearchRequest r = scratch("run");
   const Space space = Space::load("small");

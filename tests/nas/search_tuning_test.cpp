@@ -107,6 +107,24 @@ TEST_F(SearchTuning, ByTheTunerOfTheConfiguration) {
   for (const auto& t : evaluated().thresholds) EXPECT_TRUE(!t || *t == 0.1f || *t == 0.2f);
 }
 
+TEST_F(SearchTuning, WhatTheGenesSayIsNotTuned) {
+  request_.config.tune.kind = "genes";
+  const Thrown none = thrown_by([&] { require_consistent(request_.config, space_); });
+  EXPECT_EQ(none.kind, Error::Kind::usage);
+  EXPECT_NE(none.message.find("small has no threshold gene"), std::string::npos) << none.message;
+
+  const Space edanas = Space::load("edanas");
+  const Supernet supernet(edanas, task_of(splits_.train), Rng(1));
+  const CandidateEvaluator evaluator(exec_, edanas, &supernet, splits_, normalisation_, request_.config);
+  Genotype genotype = edanas.with_exit(edanas.min_genotype(), 1, false);
+  genotype = edanas.with_threshold(edanas.with_threshold(genotype, 0, 0.2), 2, 0.1);
+  const CandidateRecord record = evaluator.evaluate({.id = 1, .genotype = genotype}, {}, {});
+  ASSERT_EQ(record.state, CandidateRecord::State::scored) << record.reason;
+  ASSERT_EQ(record.thresholds.size(), 3u);  // of the exits that are there
+  EXPECT_EQ(record.thresholds[0], 0.2f);
+  EXPECT_EQ(record.thresholds[1], 0.1f);
+}
+
 TEST(SearchConfigFile, TunersComeBack) {
   for (const std::string& kind : tune_kinds()) {
     SearchConfig config, back;

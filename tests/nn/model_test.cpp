@@ -20,8 +20,8 @@ namespace {
 using namespace offramp::testing;
 using Json = nlohmann::ordered_json;
 
-nn::Model sample_model() {
-  nn::EarlyExitNetwork net = sample_network();
+nn::Model sample_model(bool learned = false) {
+  nn::EarlyExitNetwork net = sample_network(1, learned);
   nn::Model model{.plan = std::make_shared<const nn::Plan>(nn::deployable(net)),
                   .space = "some \"space\" \xc3\xa4",
                   .genotype = {0, 2, 1},
@@ -148,12 +148,48 @@ TEST(ModelFile, VersionIsTheOldestThatWillDo) {
   };
   EXPECT_EQ(json()["format_version"], 2);
   for (nn::Confidence kind : nn::kConfidences) {
+    if (nn::is_learned(kind)) continue;
     model.rule = {kind};
     const Json plain = json();
     EXPECT_EQ(plain["format_version"], 1);
     EXPECT_FALSE(plain.contains("temperature") || plain.contains("cascade"));
     EXPECT_EQ(nn::load_model(dir / "m").rule, model.rule);
   }
+}
+
+TEST(ModelFile, LearnedConfidencesHaveAVersionOfTheirOwn) {
+  const TempDir dir;
+  nn::Model model = sample_model(/*learned=*/true);
+  const auto metadata = [&] { return Json::parse(read_safetensors(dir / "m").metadata.at("offramp")); };
+  const auto refused = [&](auto&& change) {
+    SafeTensors file = read_safetensors(dir / "m");
+    Json json = metadata();
+    change(json);
+    file.metadata["offramp"] = json.dump();
+    write_safetensors(dir / "changed", file);
+    return thrown_by([&] { nn::load_model(dir / "changed"); }).kind == Error::Kind::input;
+  };
+  for (nn::Confidence kind : nn::kConfidences) {
+    model.rule = {kind};
+    nn::save_model(dir / "m", model);
+    EXPECT_EQ(metadata()["format_version"], 3);
+    const nn::Model back = nn::load_model(dir / "m");
+    EXPECT_EQ(back.rule, model.rule);
+    EXPECT_TRUE(back.plan->learned_confidence);
+    EXPECT_EQ(logits_of(back), logits_of(model));
+    // A reader of older versions would take the confidence for a class.
+    for (i64 version : {1, 2, 4})
+      EXPECT_TRUE(refused([&](Json& j) { j["format_version"] = version; })) << version;
+    EXPECT_TRUE(refused([](Json& j) { j["plan"]["learned_confidence"] = false; }));
+    EXPECT_TRUE(refused([](Json& j) { j["plan"]["learned_confidence"] = 1; }));
+    EXPECT_TRUE(refused([](Json& j) { j["plan"].erase("learned_confidence"); }));
+  }
+  // A measure that the exits do not have.
+  model = sample_model();
+  model.rule = {nn::Confidence::margin};
+  nn::save_model(dir / "m", model);
+  EXPECT_FALSE(refused([](Json&) {}));
+  EXPECT_TRUE(refused([](Json& j) { j["confidence"] = "learned"; }));
 }
 
 TEST_F(DamagedModel, EveryCutIsRefused) {

@@ -21,11 +21,13 @@ std::shared_ptr<const nn::Plan> shared(nn::Plan plan) {
 }
 
 std::vector<float> all_logits(const std::shared_ptr<const nn::Plan>& plan, Target target, int threads,
-                              i64 batch, const std::vector<float>& images, i64 n) {
+                              i64 batch, const std::vector<float>& images, i64 n,
+                              std::vector<float>* own = nullptr) {
   Exec exec(target, threads);
   nn::EarlyExitRunner runner(plan, target, batch, threads);
   std::vector<float> logits(size_t(n * i64(runner.exits().size()) * plan->classes));
-  runner.run_all(exec, images.data(), n, logits.data());
+  if (own) own->resize(size_t(n * i64(runner.exits().size())));
+  runner.run_all(exec, images.data(), n, logits.data(), own ? own->data() : nullptr);
   return logits;
 }
 
@@ -38,26 +40,30 @@ std::vector<float> forward_logits(nn::EarlyExitNetwork& net, const std::vector<f
   for (i64 i = 0; i < n; ++i)
     for (const Variable& e : exits)
       for (i64 c = 0; c < a.classes; ++c)
-        logits.push_back(e.value().values<float>()[size_t(i * a.classes + c)]);
+        logits.push_back(e.value().contiguous().values<float>()[size_t(i * a.classes + c)]);
   return logits;
 }
 
 TEST(Plan, UnfoldedGivesTheBitsOfTheForward) {
-  nn::EarlyExitNetwork net = sample_network();
-  const std::vector<float> images = sample_images(3);
-  const auto plan = shared(nn::record(net));
-  EXPECT_EQ(all_logits(plan, Target::portable, 1, 3, images, 3), forward_logits(net, images, 3));
+  for (bool learned : {false, true}) {
+    nn::EarlyExitNetwork net = sample_network(1, learned);
+    const std::vector<float> images = sample_images(3);
+    const auto plan = shared(nn::record(net));
+    EXPECT_EQ(all_logits(plan, Target::portable, 1, 3, images, 3), forward_logits(net, images, 3));
+  }
 }
 
 TEST(Plan, FoldedComputesTheSameFunction) {
-  nn::EarlyExitNetwork net = sample_network();
-  const std::vector<float> images = sample_images(4), want = forward_logits(net, images, 4);
-  const auto plan = shared(nn::deployable(net));
-  for (Target target : runnable_targets()) {
-    const std::vector<float> got = all_logits(plan, target, 2, 4, images, 4);
-    ASSERT_EQ(got.size(), want.size());
-    for (size_t i = 0; i < got.size(); ++i)
-      EXPECT_NEAR(got[i], want[i], 2e-5 * (1 + std::fabs(want[i]))) << i;
+  for (bool learned : {false, true}) {
+    nn::EarlyExitNetwork net = sample_network(1, learned);
+    const std::vector<float> images = sample_images(4), want = forward_logits(net, images, 4);
+    const auto plan = shared(nn::deployable(net));
+    for (Target target : runnable_targets()) {
+      const std::vector<float> got = all_logits(plan, target, 2, 4, images, 4);
+      ASSERT_EQ(got.size(), want.size());
+      for (size_t i = 0; i < got.size(); ++i)
+        EXPECT_NEAR(got[i], want[i], 2e-5 * (1 + std::fabs(want[i]))) << i;
+    }
   }
 }
 
@@ -119,7 +125,7 @@ TEST(Plan, SameBitsInAnyCompany) {
 }
 
 // What a sample is told at `exit`, written down a second time from the definitions.
-nn::Decision told(const nn::ExitRule& rule, const float* logits, i64 classes,
+nn::Decision told(const nn::ExitRule& rule, const float* logits, const float* own, i64 classes,
                   const nn::Thresholds& thresholds, i64 exit) {
   std::vector<nn::Decision> met;
   std::vector<float> sum(size_t(classes), 0);  // of log-probabilities
@@ -134,13 +140,15 @@ nn::Decision told(const nn::ExitRule& rule, const float* logits, i64 classes,
       if (rule.cascade) scaled[c] = sum[c] / float(met.size() + 1);
     }
     met.push_back(nn::decide(rule.confidence, scaled.data(), classes));
+    if (nn::is_learned(rule.confidence)) met.back().confidence = 1 / (1 + std::exp(-own[e]));
   }
   nn::Decision decision = met.back();
   if (rule.confidence == nn::Confidence::patience) {
     decision.confidence = 0;
     for (size_t e = met.size(); e-- > 0 && met[e].predicted == decision.predicted;) ++decision.confidence;
   }
-  if (rule.confidence == nn::Confidence::cumulative) {
+  if (rule.confidence == nn::Confidence::cumulative ||
+      rule.confidence == nn::Confidence::learned_cumulative) {
     double stay = 1, left = 0;
     for (const nn::Decision& d : met) {
       left += double(d.confidence) * stay;
@@ -154,12 +162,19 @@ nn::Decision told(const nn::ExitRule& rule, const float* logits, i64 classes,
 // The runner's exits are those that the stored logits pick, at any batch; the MACs it reports are those of
 // the kernels it called.
 TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
-  nn::EarlyExitNetwork net = sample_network();
-  const auto plan = shared(nn::deployable(net));
-  const i64 n = 64, classes = plan->classes;
+  const i64 n = 64;
   const std::vector<float> images = sample_images(n);
   const Target target = default_target();
-  const std::vector<float> logits = all_logits(plan, target, 1, 16, images, n);
+  struct {
+    std::shared_ptr<const nn::Plan> plan;
+    std::vector<float> logits, own;
+  } networks[2];  // the second's exits learn a confidence
+  for (bool learned : {false, true}) {
+    nn::EarlyExitNetwork net = sample_network(1, learned);
+    networks[learned].plan = shared(nn::deployable(net));
+    networks[learned].logits =
+        all_logits(networks[learned].plan, target, 1, 16, images, n, &networks[learned].own);
+  }
 
   std::vector<nn::ExitRule> rules;
   for (nn::Confidence kind : nn::kConfidences)
@@ -168,8 +183,11 @@ TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
   rules.push_back({nn::Confidence::margin, {0.25f, 4.0f, 1.0f}, false});
   for (const nn::ExitRule& rule : rules) {
     SCOPED_TRACE(std::string(nn::confidence_name(rule.confidence)) + (rule.cascade ? ", cascade" : ""));
+    const auto& [plan, logits, own] = networks[nn::is_learned(rule.confidence)];
+    const i64 classes = plan->classes;
     const auto at = [&](i64 sample, i64 exit, const nn::Thresholds& thresholds) {
-      return told(rule, logits.data() + sample * 3 * classes, classes, thresholds, exit);
+      return told(rule, logits.data() + sample * 3 * classes, own.data() + sample * 3, classes, thresholds,
+                  exit);
     };
     // Halfway between observed confidences; patience: two that agree.
     const auto median = [&](i64 exit) {
@@ -212,6 +230,33 @@ TEST(EarlyExit, RunnerAgreesWithOfflineThresholdsAndCountedMacs) {
     }
     EXPECT_GT(early, 0) << "nobody ever left at the second exit: the comparison shows little";
   }
+}
+
+// The last output of an early head is the confidence; the others are the classes of the same network without.
+TEST(EarlyExit, LearnedConfidenceIsAnOutputOfItsOwn) {
+  nn::EarlyExitNetwork net = sample_network(1, /*learned=*/true);
+  const auto plan = shared(nn::record(net));
+  const i64 n = 9;
+  const std::vector<float> images = sample_images(n);
+  std::vector<float> own;
+  const std::vector<float> logits = all_logits(plan, Target::portable, 1, 4, images, n, &own);
+  EXPECT_EQ(logits, forward_logits(net, images, n));
+  Exec exec(Target::portable, 1);
+  std::vector<Variable> learned;
+  net.forward(exec, Variable(Tensor::from<float>(images, {n, 14, 12, 3})), nn::Mode::evaluate, false,
+              &learned);
+  ASSERT_EQ(learned.size(), 2u);
+  for (i64 s = 0; s < n; ++s) {
+    for (i64 e = 0; e < 2; ++e)
+      EXPECT_EQ(own[size_t(s * 3 + e)], learned[size_t(e)].value().contiguous().values<float>()[size_t(s)]);
+    EXPECT_EQ(own[size_t(s * 3 + 2)], INFINITY);
+  }
+  // Which only such a network has.
+  nn::EarlyExitNetwork without = sample_network();
+  const auto bare = shared(nn::deployable(without));
+  nn::EarlyExitRunner runner(bare, Target::portable, 4);
+  std::vector<nn::Outcome> outcomes(4);
+  EXPECT_THROW(runner.run(exec, images.data(), 4, {0.5f, 0.5f}, {nn::Confidence::learned}, outcomes), Error);
 }
 
 TEST(EarlyExit, RefusesWrongThresholdsAndTargets) {

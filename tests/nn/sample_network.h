@@ -5,13 +5,17 @@
 
 namespace offramp::testing {
 
-inline nn::Architecture sample_architecture() {
+// `learned`: the early exits learn a confidence, and the first begins with an activation, which is not the
+// trunk's.
+inline nn::Architecture sample_architecture(bool learned = false) {
   using K = nn::LayerSpec::Kind;
-  return {
+  const i64 outputs = learned ? 6 : 5;
+  nn::Architecture a{
       .height = 14,
       .width = 12,
       .channels = 3,
       .classes = 5,
+      .learned_confidence = learned,
       .stages = {
           {.name = "stage1",
            .body = {{.kind = K::conv,
@@ -44,7 +48,7 @@ inline nn::Architecture sample_architecture() {
                      .act = Act::relu},
                     {.kind = K::max_pool, .name = "e1.pool", .kernel = 2, .stride = 2},
                     {.kind = K::global_avg_pool, .name = "e1.gap"},
-                    {.kind = K::linear, .name = "e1.linear", .c_out = 5}}},
+                    {.kind = K::linear, .name = "e1.linear", .c_out = outputs}}},
           {.name = "stage2",
            .body = {{.kind = K::mbconv,
                      .name = "b2",
@@ -75,7 +79,7 @@ inline nn::Architecture sample_architecture() {
                      .act = Act::relu6},
                     {.kind = K::avg_pool, .name = "ap", .kernel = 2, .stride = 1}},
            .head = {{.kind = K::global_avg_pool, .name = "e3.gap"},
-                    {.kind = K::linear, .name = "e3.linear", .c_out = 5}}},
+                    {.kind = K::linear, .name = "e3.linear", .c_out = outputs}}},
           {.name = "final",
            .body = {{.kind = K::mbconv,
                      .name = "b4",
@@ -89,12 +93,16 @@ inline nn::Architecture sample_architecture() {
                     {.kind = K::global_avg_pool, .name = "f.gap"},
                     {.kind = K::conv, .name = "f.hidden", .c_out = 32, .bias = true, .act = Act::hard_swish},
                     {.kind = K::linear, .name = "f.linear", .c_out = 5}}}}};
+  if (learned)
+    a.stages[0].head.insert(a.stages[0].head.begin(),
+                            {.kind = K::activation, .name = "e1.act", .act = Act::relu});
+  return a;
 }
 
 // Parameters and statistics away from their start values, so that a lost scale or shift shows.
-inline nn::EarlyExitNetwork sample_network(u64 seed = 1) {
+inline nn::EarlyExitNetwork sample_network(u64 seed = 1, bool learned = false) {
   nn::FreshParameters fresh{Rng(seed)};
-  nn::EarlyExitNetwork net(sample_architecture(), fresh);
+  nn::EarlyExitNetwork net(sample_architecture(learned), fresh);
   Rng rng(seed, 77);
   const auto stir = [&](Tensor t, float low, float high) {
     for (float& v : t.values<float>()) v = rng.uniform(low, high);

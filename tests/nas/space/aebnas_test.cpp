@@ -103,6 +103,81 @@ TEST(Edanas, MacsOfTheExits) {
   }
 }
 
+// Exits of NACHOS on the smallest backbone: three 3 x 3 convolutions of 32, 64 and 128 channels and the
+// linear layer, on a map that is pooled until the exit costs less than the next one. By hand, with the
+// published backbone figures: exit 4 (2 x 2) and 3 (2 x 2) are cheap enough; exit 2 (4 x 4, 1.66M) is halved
+// once, exit 1 (8 x 8, 6.34M; 4 x 4 would do if exit 3 came next) twice.
+TEST(Nachos, HeadsShrinkUntilTheyPay) {
+  const Space space = Space::load("nachos");
+  ASSERT_EQ(space.genes().size(), 49u);
+  const testing::Walk backbone = walk(Space::load("aebnas").decode(uniform_net(0, 0, 0, 0)));
+  const auto head = [](i64 side, i64 c) {
+    return side * side * 9 * (c * 32 + 32 * 64 + 64 * 128) + 128 * (10 + 1);
+  };
+  const auto heads = [&](const Genotype& g) {
+    const testing::Walk w = walk(space.decode(g));
+    std::vector<i64> macs;
+    for (std::size_t e = 0; e < 4; ++e) {
+      EXPECT_EQ(w.prefix_macs(e), backbone.prefix_macs(e));
+      macs.push_back(w.stages[e].head_macs);
+    }
+    return macs;
+  };
+  Genotype g(49, 0);
+  for (std::size_t e = 45; e < 49; ++e) g[e] = 1;
+  EXPECT_EQ(heads(g), (std::vector<i64>{head(2, 24), head(2, 40), head(2, 80), head(2, 112)}));
+  // With no exit behind it but the last, nothing is too dear: 1.12M + 1.66M are less than 3.94M.
+  g[45] = g[47] = g[48] = 0;
+  EXPECT_EQ(heads(g), (std::vector<i64>{0, head(4, 40), 0, 0}));
+  g[45] = 1, g[46] = 0;  // 0.77M + 6.34M are not, 0.77M + 1.59M are
+  EXPECT_EQ(heads(g), (std::vector<i64>{head(4, 24), 0, 0, 0}));
+  const nn::Architecture net = space.decode(g);
+  EXPECT_TRUE(net.learned_confidence);
+  const std::vector<nn::LayerSpec>& layers = net.stages[0].head;
+  ASSERT_EQ(layers.size(), 7u);
+  EXPECT_EQ(layers[0].kind, nn::LayerSpec::Kind::max_pool);
+  EXPECT_EQ(layers[0].kernel, 2);
+  EXPECT_EQ(layers[0].stride, 2);
+  EXPECT_EQ(layers[1].kind, nn::LayerSpec::Kind::activation);
+  EXPECT_TRUE(layers[2].bias && !layers[2].norm && layers[2].act == Act::relu);
+  EXPECT_EQ(layers[6].c_out, 11);
+  EXPECT_EQ(net.stages.back().head.back().c_out, 10);
+}
+
+// On any backbone: an exit that was shrunk needed it, one that costs more than the next could not be shrunk
+// more.
+TEST(Nachos, ShrinkingStopsAsSoonAsItMay) {
+  const Space space = Space::load("nachos");
+  Rng rng(3);
+  std::array<int, 3> seen{};
+  for (int i = 0; i < 300; ++i) {
+    nn::Architecture net = space.decode(space.sample(rng));
+    for (std::size_t s = 0; s + 1 < net.stages.size(); ++s) {
+      if (net.stages[s].head.empty()) continue;
+      std::size_t next = s + 1;
+      while (net.stages[next].head.empty()) ++next;
+      const bool shrunk = net.stages[s].head[0].kind == nn::LayerSpec::Kind::max_pool;
+      const i64 pool = shrunk ? net.stages[s].head[0].kernel : 1;
+      ++seen[std::size_t(pool / 2)];
+      const auto dear = [&](const nn::Architecture& n) {
+        const testing::Walk w = walk(n);
+        return w.prefix_macs(s) + w.stages[s].head_macs >= w.prefix_macs(next) + w.stages[next].head_macs;
+      };
+      const i64 side = walk(net).stages[s].side;
+      if (dear(net)) {
+        EXPECT_GT(2 * pool, std::min<i64>(4, side)) << i << " stage " << s;
+      }
+      nn::Architecture less = net;
+      if (pool == 4) less.stages[s].head[0].kernel = less.stages[s].head[0].stride = 2;
+      if (pool == 2) less.stages[s].head.erase(less.stages[s].head.begin());
+      if (pool > 1) {
+        EXPECT_TRUE(dear(less)) << i << " stage " << s;
+      }
+    }
+  }
+  for (int count : seen) EXPECT_GT(count, 0);
+}
+
 TEST(Aebnas, GeneOrder) {
   const Space space = Space::load("aebnas");
   const std::vector<Gene>& genes = space.genes();

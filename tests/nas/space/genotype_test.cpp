@@ -11,7 +11,7 @@
 namespace offramp::nas {
 namespace {
 
-const char* const kBuiltin[] = {"aebnas", "cifar", "edanas", "small"};
+const char* const kBuiltin[] = {"aebnas", "cifar", "edanas", "nachos", "small"};
 
 Genotype raw_sample(const Space& space, Rng& rng) {
   Genotype g;
@@ -97,6 +97,8 @@ TEST(Genotype, CountOfTheBuiltInSpaces) {
   // Five stages of 9^2 + 9^3 + 9^4 blocks; each exit off, or two thresholds x 16 first x 17 second modules;
   // not all off; 11 resolutions: 7371^5 x (545^4 - 1) x 11.
   EXPECT_EQ(Space::load("aebnas").count(), "21115956091513713465320752731264");
+  // The same backbones; any of four exits, not none: 7371^5 x 15.
+  EXPECT_EQ(Space::load("nachos").count(), "326379832388587287765");
   EXPECT_GT(Space::load("cifar").count().size(), 20u);
   EXPECT_GE(Space::load("small").count().size(), 9u);
 }

@@ -29,7 +29,8 @@ i64 full_macs(const Walk& w) {
 }
 
 TEST(Spaces, BuiltInAreTheFiles) {
-  EXPECT_EQ(Space::builtin_names(), (std::vector<std::string>{"aebnas", "cifar", "edanas", "small"}));
+  EXPECT_EQ(Space::builtin_names(),
+            (std::vector<std::string>{"aebnas", "cifar", "edanas", "nachos", "small"}));
   for (const std::string& name : Space::builtin_names()) {
     const Space space = Space::load(name);
     const std::string path = std::string(OFFRAMP_SOURCE_DIR) + "/nas/spaces/" + name + ".toml";
@@ -76,7 +77,8 @@ TEST(Spaces, RandomNetworksAreSound) {
         if (stage.head.empty()) continue;
         ++exits;
         ASSERT_EQ(stage.head.back().kind, nn::LayerSpec::Kind::linear);
-        ASSERT_EQ(stage.head.back().c_out, task.classes);
+        const bool learns = net.learned_confidence && s + 1 < net.stages.size();
+        ASSERT_EQ(stage.head.back().c_out, task.classes + learns);
       }
       ASSERT_FALSE(net.stages.back().head.empty());
       ASSERT_GE(exits, 2) << to_text(g);  // at least one early exit
@@ -193,8 +195,8 @@ TEST(Spaces, MacsAreInTheRangesTheirFilesState) {
     return full_macs(walk(space.decode(g, task)));
   };
   const Task grey{.channels = 1, .height = 28, .width = 28}, colour{.height = 32, .width = 32};
-  EXPECT_GT(static_macs(small, small.min_genotype(), grey), 150'000);
-  EXPECT_LT(static_macs(small, small.min_genotype(), grey), 250'000);
+  EXPECT_GT(static_macs(small, small.min_genotype(), grey), 100'000);
+  EXPECT_LT(static_macs(small, small.min_genotype(), grey), 150'000);
   EXPECT_GT(static_macs(small, small.max_genotype(), grey), 3'500'000);
   EXPECT_LT(full_macs(walk(small.decode(small.max_genotype(), grey))), 5'000'000);
   EXPECT_LT(static_macs(cifar, cifar.min_genotype(), colour), 1'500'000);

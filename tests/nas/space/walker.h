@@ -71,6 +71,8 @@ inline i64 layer_macs(Walk& walk, Extent& e, const nn::LayerSpec& l) {
       e.h = (e.h + 2 * l.pad - l.kernel) / l.stride + 1;
       e.w = (e.w + 2 * l.pad - l.kernel) / l.stride + 1;
       return 0;
+    case Kind::activation:
+      return 0;
     case Kind::global_avg_pool:
       e.h = e.w = 1;
       return 0;

@@ -1,0 +1,54 @@
+#include "nas/train/phase.h"
+
+#include <utility>
+
+#include "nas/seeds.h"
+#include "nn/record.h"
+
+namespace offramp::nas {
+
+PhaseLoss::PhaseLoss(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
+                     const SearchConfig& config, const Regime& regime, const Phase& phase, u64 seed)
+    : exec_(exec), network_(network), data_(data), config_(config), regime_(regime), phase_(phase) {
+  const i64 exits = network.exit_count();
+  plain_ = {.weights = phase.part == Part::backbone ? std::vector<double>() : exit_weights(config, exits),
+            .label_smoothing = config.train.label_smoothing,
+            .distillation = config.train.distill};
+  if (phase.part == Part::backbone || config.train.loss != "expected") return;
+  const auto& c = config.confidence;
+  expected_ = {.classes = c.classes,
+               .truth = c.truth,
+               .peak = c.peak,
+               .cost = c.cost,
+               .label_smoothing = config.train.label_smoothing,
+               .costs = {},
+               .budget = double(config.target_macs),
+               .cost_gradient = c.cost_gradient,
+               .peaks = {}};
+  if (config.target_macs > 0) {
+    nn::MetaParameters none;
+    nn::EarlyExitNetwork same(network.architecture(), none);
+    for (const nn::ExitCost& exit : nn::exit_costs(nn::deployable(same)))
+      expected_->costs.push_back(double(exit.leave_macs));
+  }
+  if (c.peak > 0 && c.warmup < phase.epochs && exits > 1)
+    support_ = split_support(data.train, c.support, stream_seed(seed, "support"));
+}
+
+void PhaseLoss::before_epoch(i64 epoch) {
+  if (phase_.part == Part::exits && !std::exchange(frozen_, true))
+    recalibrate(exec_, network_, data_, regime_.recalibrate, config_.train.batch);
+  if (support_ && epoch >= config_.confidence.warmup)
+    expected_->peaks = class_accuracies(exec_, network_, phase_.part,
+                                        {support_->support, data_.normalisation}, config_.train.batch);
+}
+
+Variable PhaseLoss::operator()(const data::Batch& batch) {
+  const Answers answers = answers_of(exec_, network_, phase_.part, Variable(batch.images), nn::Mode::train,
+                                     config_.train.equilibrium);
+  if (expected_)
+    return ops::expected_loss(exec_, answers.logits, answers.confidence, batch.labels, *expected_);
+  return nn::exit_loss(exec_, answers.logits, batch.labels, plain_);
+}
+
+}  // namespace offramp::nas
