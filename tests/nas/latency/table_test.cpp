@@ -271,7 +271,9 @@ TEST(LatencyMeasure, FillsTheTableOfThisMachineAlone) {
   EXPECT_GT(table.reference_us(tiny().name()), 0);
   for (const Genotype& g : two) {
     const auto plan = plan_of(tiny(), g, kTask, false);
-    EXPECT_GT(full_us(predict(table, *plan)), 0);
+    EXPECT_TRUE(missing_keys(table, *plan).empty());
+    // What it comes to is the clock's: one visit beside other work may say next to nothing.
+    EXPECT_GE(full_us(predict(table, *plan)), 0);
   }
 
   // Missing keys of one plan are measured once; what the table holds stays.
