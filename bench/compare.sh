@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The recipes side by side at equal training cost: every run of bench/compare/SIZE on every seed, then the table.
-# Finished runs are skipped and interrupted ones go on, so it may be stopped and started again at will.
+# Finished runs are skipped and interrupted ones go on, so it may be stopped and started again at will, on another machine
+# too: a run is finished when its folder is in bench/results/compare/SIZE-DATA (remove it to run it again).
 #
 #   bench/compare.sh                          all runs, seeds 1 2 3, on CIFAR-10; about 6 minutes a run on 2 cores
 #   bench/compare.sh offramp aebnas           only these
 #   SIZE=large DEVICE=cuda bench/compare.sh   the published loops (100 + 30 x 8) for a machine with a card
 #
 # SIZE tiny|large, DATA, SEEDS, DEVICE cpu|cuda, THREADS, OFFRAMP (the binary), OUT (run directories), DATA_DIR.
-# What is small of each run (front.csv, run.toml) and the table land in bench/results/compare/SIZE-DATA/.
+# What is small of each run (front.csv, run.toml, compare.json) and the table land there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,18 +26,21 @@ known=(offramp aebnas edanas nachos no-exits fixed-exits no-tuning)
 names=("$@")
 [ ${#names[@]} -gt 0 ] || names=("${known[@]}")
 
+ours=small # our space
+[ "$SIZE" != large ] || ours=cifar
+
 # The spaces of the recipes at resolution 32, and those of the ablations, which follow ours.
 #   no-exits     static networks
 #   fixed-exits  where exits are is searched, what they are made of is not
 #   no-tuning    thresholds are genes, as in EDANAS
 space_of() {
   case $1 in
-    no-exits) "$OFFRAMP" space show small --toml | sed '/^\[\[exit\]\]/,$d' ;;
-    fixed-exits) "$OFFRAMP" space show small --toml | sed '/^\[\[exit\]\]/,$ {
-        s/^depth = .*/depth = 1/; s/^type = .*/type = "separable"/; s/^kernel = .*/kernel = 3/; /^expand/d
+    no-exits) "$OFFRAMP" space show "$ours" --toml | sed '/^\[\[exit\]\]/,$d' ;;
+    fixed-exits) "$OFFRAMP" space show "$ours" --toml | sed '/^\[\[exit\]\]/,$ {
+        s/^depth = .*/depth = 1/; s/^type = .*/type = "separable"/; s/^kernel = .*/kernel = 3/; /^expand/d; /^ext/d
         s/^\(width\|stride\) = \[\([0-9]*\),.*/\1 = \2/ }' ;;
-    no-tuning) "$OFFRAMP" space show small --toml | sed 's/^present = \[0, 1\]/threshold = [0.1, 0.2, 1]/' ;;
-    offramp) "$OFFRAMP" space show small --toml ;;
+    no-tuning) "$OFFRAMP" space show "$ours" --toml | sed 's/^present = \[0, 1\]/threshold = [0.1, 0.2, 1]/' ;;
+    offramp) "$OFFRAMP" space show "$ours" --toml ;;
     *) "$OFFRAMP" space show "$1" --toml | sed 's/^resolution = .*/resolution = 32/' ;;
   esac
 }
@@ -50,11 +54,9 @@ configure() {
   [ "$1" != no-tuning ] || words+=(--set tune.kind=genes)
 }
 
-finished() { "$OFFRAMP" compare "$1" --json 2>/dev/null | grep -q '"finished":true'; }
-
 run_one() {
-  local name=$1 seed=$2 dir=$OUT/$1-$2
-  if [ -d "$dir" ] && finished "$dir"; then return; fi
+  local name=$1 seed=$2 dir=$OUT/$1-$2 kept=$results/$1-$2
+  if [ -f "$kept/compare.json" ]; then return; fi
   printf 'compare: %s, seed %s\n' "$name" "$seed" >&2
   if [ -f "$dir/archive.sqlite" ]; then
     "$OFFRAMP" resume "$dir" "${data_dir[@]}" >"$dir.log"
@@ -62,25 +64,21 @@ run_one() {
     configure "$name"
     "$OFFRAMP" search "${words[@]}" "${options[@]}" "${data_dir[@]}" --seed "$seed" --out "$dir" --force >"$dir.log"
   fi
-}
-
-keep() {
-  local from=$OUT/$1-$2 to=$results/$1-$2
-  mkdir -p "$to"
-  cp "$from/front.csv" "$from/run.toml" "$to/"
+  mkdir -p "$kept"
+  cp "$dir/front.csv" "$dir/run.toml" "$kept/"
+  "$OFFRAMP" compare "$dir" --json >"$dir.json"
+  mv "$dir.json" "$kept/compare.json"
 }
 
 # figure FILE KEY: a number of one run's comparison.
 figure() { sed -n "s/.*\"$2\":\([0-9.e+-]*\).*/\1/p" "$1"; }
 
 table() {
-  local name seed dir file rows=""
+  local name seed file rows=""
   for name in "${known[@]}"; do
     for seed in "${seeds[@]}"; do
-      dir=$OUT/$name-$seed file=$OUT/$name-$seed.json
-      [ -d "$dir" ] && finished "$dir" || continue
-      keep "$name" "$seed"
-      "$OFFRAMP" compare "$dir" --json >"$file"
+      file=$results/$name-$seed/compare.json
+      [ -f "$file" ] || continue
       rows+="$name $seed $(figure "$file" test_hypervolume) $(figure "$file" total) $(figure "$file" evaluated) $(figure "$file" failed)"$'\n'
     done
   done

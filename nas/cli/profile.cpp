@@ -86,7 +86,7 @@ void profile_plan(Console& console, const Request& r) {
   const i64 last_stage = exits[std::size_t(exit)].stage;
 
   Exec exec(default_target(), r.threads);
-  nn::PlanRunner runner(plan, exec.target(), r.batch, exec.threads());
+  nn::PlanRunner runner(*plan, exec.target(), r.batch, exec.threads());
   Rng rng(1);
   std::vector<float> images(std::size_t(r.batch * plan->buffers[0]));
   for (float& v : images) v = rng.uniform(-1, 1);

@@ -15,7 +15,7 @@ PathLatency predicted_paths(const LatencyTable& table, const nn::Plan& plan, con
 }
 
 PathLatency measured_paths(Exec& exec, std::shared_ptr<const nn::Plan> plan, const Thresholds& thresholds) {
-  nn::PlanRunner runner(plan, exec.target(), 1, exec.threads());
+  nn::PlanRunner runner(*plan, exec.target(), 1, exec.threads());
   std::vector<float> image(std::size_t(plan->buffers[0]));
   Rng rng(1);
   for (float& v : image) v = rng.uniform(-1, 1);

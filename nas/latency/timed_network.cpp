@@ -59,7 +59,7 @@ std::shared_ptr<const nn::Plan> plan_of(const Space& space, const Genotype& geno
 }
 
 TimedNetwork::TimedNetwork(std::shared_ptr<const nn::Plan> plan, Target target)
-    : runner_(std::move(plan), target, 1), last_stage_(i64(runner_.plan().stages.size()) - 1) {
+    : runner_(*plan, target, 1), last_stage_(i64(runner_.plan().stages.size()) - 1) {
   for (const nn::PlanStage& s : this->plan().stages) steps_ += i64(s.body.size() + s.head.size());
   Rng rng(1);
   image_.resize(std::size_t(this->plan().buffers[0]));

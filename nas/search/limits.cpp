@@ -26,7 +26,7 @@ NetworkSize size_of(const std::shared_ptr<const nn::Plan>& plan, Target target,
                     const SearchConfig::Limits& limits, const LatencyTable* latency) {
   NetworkSize size{.full_macs = nn::exit_costs(*plan).back().leave_macs, .params = plan->params()};
   if (limits.memory > 0) {
-    const nn::PlanRunner runner(plan, target, 1);
+    const nn::PlanRunner runner(*plan, target, 1);
     size.memory = runner.weight_bytes() + runner.arena_bytes();
   }
   if (latency) size.full_us = full_us(predict(*latency, *plan));

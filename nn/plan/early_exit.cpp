@@ -44,7 +44,9 @@ i64 affordable(const Plan& plan, i64 max_batch) {
 }  // namespace
 
 EarlyExitRunner::EarlyExitRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch, int threads)
-    : runner_(plan, target, affordable(*plan, max_batch), threads), plan_(plan), exits_(exit_costs(*plan)) {
+    : runner_(*plan, target, affordable(*plan, max_batch), threads),
+      plan_(cuda::kBuilt ? plan : nullptr),
+      exits_(exit_costs(*plan)) {
   alive_.reserve(size_t(runner_.max_batch()));
   keep_.reserve(size_t(runner_.max_batch()));
 }
@@ -67,7 +69,7 @@ void EarlyExitRunner::run(Exec& exec, const float* images, i64 n, const Threshol
   if (!rule.temperature.empty() && rule.temperature.size() != exits_.size())
     throw usage_error("wanted " + std::to_string(exits_.size()) + " temperatures, one per exit, got " +
                       std::to_string(rule.temperature.size()));
-  rule.require_learned(plan_->learned_confidence);
+  rule.require_learned(runner_.plan().learned_confidence);
   const i64 image = runner_.plan().buffers[0];
   for (i64 done = 0; done < n; done += runner_.max_batch()) {
     const i64 group = std::min(runner_.max_batch(), n - done);
@@ -95,7 +97,7 @@ void EarlyExitRunner::run_group(Exec& exec, i64 n, const Thresholds& thresholds,
     if (!last && !thresholds[e]) continue;
 
     const float* logits = runner_.run_head(exec, stage, i64(alive_.size()));
-    const i64 outputs = plan_->outputs(size_t(stage));
+    const i64 outputs = runner_.plan().outputs(size_t(stage));
     keep_.clear();
     for (size_t row = 0; row < alive_.size(); ++row) {
       const float* const answer = logits + i64(row) * outputs;
@@ -129,10 +131,10 @@ void EarlyExitRunner::run_all(Exec& exec, const float* images, i64 n, float* log
       if (!runner_.plan().stages[size_t(stage)].has_exit()) continue;
       const float* from = runner_.run_head(exec, stage, group);
       for (i64 i = 0; i < group; ++i) {
-        const float* const answer = from + i * plan_->outputs(size_t(stage));
+        const float* const answer = from + i * runner_.plan().outputs(size_t(stage));
         const i64 to = (done + i) * exits + exit;
         std::memcpy(logits + to * classes, answer, size_t(classes) * sizeof(float));
-        if (own) own[to] = own_confidence(answer, classes, plan_->outputs(size_t(stage)));
+        if (own) own[to] = own_confidence(answer, classes, runner_.plan().outputs(size_t(stage)));
       }
       ++exit;
     }

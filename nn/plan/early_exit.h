@@ -54,7 +54,7 @@ class EarlyExitRunner {
                  Outcome* outcomes);
 
   PlanRunner runner_;
-  std::shared_ptr<const Plan> plan_;
+  std::shared_ptr<const Plan> plan_;  // for a card, in builds that know one: the runner packed what it needs
   std::unique_ptr<CardRunner> card_;  // made when a card is first asked for
   std::vector<ExitCost> exits_;
   ExitDecider decider_;

@@ -72,31 +72,32 @@ struct PlanRunner::Clock {
 
 PlanRunner::~PlanRunner() = default;
 
-PlanRunner::PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch, int threads)
-    : plan_(std::move(plan)),
+PlanRunner::PlanRunner(const Plan& plan, Target target, i64 max_batch, int threads)
+    : plan_(plan),
       target_(target),
       max_batch_(std::max<i64>(max_batch, 1)),
       threads_(std::max(threads, 1)),
-      tiling_(tile(*plan_)) {
-  for (const PlanWeight& w : plan_->weights)
+      tiling_(tile(plan_)) {
+  for (const PlanWeight& w : plan_.weights)
     if (w.value.device() != offramp::Device::cpu)
       throw Error("this plan was recorded without weights ('" + w.name + "'): it has a cost but cannot run");
-  layout_ = lay_out(*plan_, tiling_, max_batch_);
+  layout_ = lay_out(plan_, tiling_, max_batch_);
   arena_.allocate(layout_.floats(threads_));
   for (int w = 0; w < threads_; ++w) workers_.push_back(std::make_unique<Exec>(target_, 1));
 
   // Weights in the order of execution, contiguous: packed matrices where the kernel wants them, copies
-  // elsewhere.
+  // elsewhere. The plan's own are not needed any more.
   i64 floats = 0;
   const auto each_step = [&](auto&& f) {
-    for (const PlanStage& stage : plan_->stages)
+    for (const PlanStage& stage : plan_.stages)
       for (const auto* steps : {&stage.body, &stage.head})
         for (const Step& s : *steps) f(s);
   };
-  const auto value = [&](int index) { return plan_->weights[size_t(index)].value; };
+  const auto value = [&](int index) { return plan_.weights[size_t(index)].value; };
   each_step([&](const Step& s) {
-    floats += line_up(std::visit(PackedFloats{target_}, s.dims));
-    for (int w : {s.bias, s.mean, s.var, s.gamma, s.beta})
+    const i64 packed = std::visit(PackedFloats{target_}, s.dims);
+    floats += line_up(packed);
+    for (int w : {packed > 0 ? -1 : s.w, s.bias, s.mean, s.var, s.gamma, s.beta})
       if (w >= 0) floats += line_up(value(w).count());
   });
   weights_.allocate(floats);
@@ -116,6 +117,8 @@ PlanRunner::PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_
       std::visit(Pack{target_, value(s.w).data<float>(), next}, s.dims);
       ready.packed = next;
       next += line_up(packed);
+    } else {
+      ready.w = place(s.w);
     }
     ready.bias = place(s.bias);
     ready.mean = place(s.mean);
@@ -124,12 +127,13 @@ PlanRunner::PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_
     ready.beta = place(s.beta);
     return ready;
   };
-  for (size_t i = 0; i < plan_->stages.size(); ++i) {
+  for (size_t i = 0; i < plan_.stages.size(); ++i) {
     Part& body = bodies_.emplace_back(Part{{}, tiling_.bodies[i]});
-    for (const Step& s : plan_->stages[i].body) body.steps.push_back(prepare(s));
+    for (const Step& s : plan_.stages[i].body) body.steps.push_back(prepare(s));
     Part& head = heads_.emplace_back(Part{{}, tiling_.heads[i]});
-    for (const Step& s : plan_->stages[i].head) head.steps.push_back(prepare(s));
+    for (const Step& s : plan_.stages[i].head) head.steps.push_back(prepare(s));
   }
+  plan_.weights = {};
 }
 
 float* PlanRunner::at(int buffer, const Group& group) {
@@ -137,19 +141,18 @@ float* PlanRunner::at(int buffer, const Group& group) {
   const size_t b = size_t(buffer);
   if (tiling_.inside[b])
     return arena_.data() + layout_.shared_floats + group.worker * layout_.worker_floats + layout_.offsets[b];
-  return arena_.data() + layout_.offsets[b] + group.first * plan_->buffers[b];
+  return arena_.data() + layout_.offsets[b] + group.first * plan_.buffers[b];
 }
 
 void PlanRunner::run_step(Exec& exec, const Ready& ready, const Group& group) {
   const Step& s = *ready.step;
   const float *x = at(s.x, group), *z = at(s.z, group);
   float* y = at(s.y, group);
-  const auto raw = [&] { return s.w < 0 ? nullptr : plan_->weights[size_t(s.w)].value.data<float>(); };
   struct Run {
     PlanRunner& self;
     Exec& exec;
     const Ready& r;
-    const float *x, *z, *w;
+    const float *x, *z;
     float* y;
     void operator()(const Conv2dDims& d) const {
       const Extent out = conv2d_out(d);
@@ -157,7 +160,7 @@ void PlanRunner::run_step(Exec& exec, const Ready& ready, const Group& group) {
                     .out_h = out.h,
                     .out_w = out.w,
                     .x = x,
-                    .w = dense_view(w, d.kernel, d.c_in / d.groups),
+                    .w = dense_view(r.w, d.kernel, d.c_in / d.groups),
                     .packed = r.packed,
                     .bias = r.bias,
                     .residual = z,
@@ -170,7 +173,7 @@ void PlanRunner::run_step(Exec& exec, const Ready& ready, const Group& group) {
                        .out_h = out.h,
                        .out_w = out.w,
                        .x = x,
-                       .w = dense_view(w, d.kernel, 1),
+                       .w = dense_view(r.w, d.kernel, 1),
                        .packed = r.packed,
                        .bias = r.bias,
                        .act = r.step->act,
@@ -181,7 +184,7 @@ void PlanRunner::run_step(Exec& exec, const Ready& ready, const Group& group) {
                   .a = x,
                   .a_row = d.k,
                   .a_k = 1,
-                  .b = w,
+                  .b = r.w,
                   .b_col = d.k,
                   .b_k = 1,
                   .packed = r.packed,
@@ -212,7 +215,7 @@ void PlanRunner::run_step(Exec& exec, const Ready& ready, const Group& group) {
     void operator()(const ResizeDims& d) const { resize(exec, {.dims = d, .x = x, .y = y}); }
     void operator()(const SoftmaxDims& d) const { softmax(exec, {.dims = d, .x = x, .y = y}); }
   };
-  std::visit(Run{*this, exec, ready, x, z, raw(), y}, at_batch(s.dims, group.count));
+  std::visit(Run{*this, exec, ready, x, z, y}, at_batch(s.dims, group.count));
 }
 
 void PlanRunner::run_group(Exec& exec, const Part& part, const Segment& segment, const Group& group,
@@ -259,7 +262,7 @@ void PlanRunner::run_body(Exec& exec, i64 stage, i64 n) { run(exec, bodies_[size
 
 const float* PlanRunner::run_head(Exec& exec, i64 stage, i64 n) {
   run(exec, heads_[size_t(stage)], n);
-  return at(plan_->stages[size_t(stage)].logits);
+  return at(plan_.stages[size_t(stage)].logits);
 }
 
 std::vector<PlanRunner::StepTime> PlanRunner::time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs) {
@@ -269,7 +272,7 @@ std::vector<PlanRunner::StepTime> PlanRunner::time_steps(Exec& exec, i64 last_st
 
   // Results come to lie where the image was: a pass over what the last one left would soon compute with
   // denormal numbers, at a tenth of the speed.
-  const std::vector<float> images(input(), input() + n * plan_->buffers[0]);
+  const std::vector<float> images(input(), input() + n * plan_.buffers[0]);
 
   // Recorded once, in order, for the names of the rows.
   std::vector<StepTime> times;
@@ -325,8 +328,8 @@ void PlanRunner::time_pass(Exec& exec, i64 last_stage, i64 n, std::span<double> 
 }
 
 void PlanRunner::compact(i64 stage, std::span<const i64> keep) {
-  const int buffer = plan_->stages[size_t(stage)].features;
-  const i64 floats = plan_->buffers[size_t(buffer)];
+  const int buffer = plan_.stages[size_t(stage)].features;
+  const i64 floats = plan_.buffers[size_t(buffer)];
   float* data = at(buffer);
   for (size_t to = 0; to < keep.size(); ++to)
     if (keep[to] != i64(to))

@@ -14,11 +14,12 @@ namespace offramp::nn {
 class PlanRunner {
  public:
   // Packs the weights for `target` and lays out the arena for up to max_batch samples and `threads` threads
-  // that each run a group of them. Throws Error when the plan was recorded without weights.
-  PlanRunner(std::shared_ptr<const Plan> plan, Target target, i64 max_batch, int threads = 1);
+  // that each run a group of them; the plan's own weights are not kept. Throws Error when the plan was
+  // recorded without weights.
+  PlanRunner(const Plan& plan, Target target, i64 max_batch, int threads = 1);
   ~PlanRunner();
 
-  const Plan& plan() const { return *plan_; }
+  const Plan& plan() const { return plan_; }  // without weights
   i64 max_batch() const { return max_batch_; }
   // Where the caller puts the images: [max_batch, height, width, channels], the first n are used.
   float* input() { return at(0); }
@@ -42,6 +43,7 @@ class PlanRunner {
   // One such pass: microseconds of every step, without the clock's own. Overwrites input().
   void time_pass(Exec& exec, i64 last_stage, i64 n, std::span<double> us);
 
+  // Together what running needs: what kernels take beside it is some hundred values of a layer's channels.
   i64 weight_bytes() const { return i64(weights_.bytes()); }
   i64 arena_bytes() const { return i64(arena_.bytes()); }
   int threads() const { return threads_; }
@@ -62,8 +64,8 @@ class PlanRunner {
   };
   struct Ready {  // a step with its weights in place
     const Step* step;
-    const float *packed = nullptr, *bias = nullptr, *mean = nullptr, *var = nullptr, *gamma = nullptr,
-                *beta = nullptr;
+    const float *packed = nullptr, *w = nullptr, *bias = nullptr, *mean = nullptr, *var = nullptr,
+                *gamma = nullptr, *beta = nullptr;
   };
   struct Part {  // a body or head
     std::vector<Ready> steps;
@@ -80,7 +82,7 @@ class PlanRunner {
   void run_group(Exec& exec, const Part& part, const Segment& segment, const Group& group, Clock* clock);
   void run_step(Exec& exec, const Ready& ready, const Group& group);
 
-  std::shared_ptr<const Plan> plan_;
+  Plan plan_;
   Target target_;
   i64 max_batch_;
   int threads_;

@@ -107,7 +107,7 @@ TEST(Plan, RecordingNeedsNoWeights) {
         EXPECT_EQ(a.weights[size_t(std::max(x.w, 0))].name, b.weights[size_t(std::max(y.w, 0))].name);
       }
     }
-  EXPECT_THROW(nn::PlanRunner(shared(b), Target::portable, 1), Error);
+  EXPECT_THROW(nn::PlanRunner(b, Target::portable, 1), Error);
 }
 
 TEST(Plan, SameBitsInAnyCompany) {

@@ -116,7 +116,7 @@ TEST(LatencyKeys, AreTheRowsThatRun) {
   for (const Target target : offramp::testing::runnable_targets()) {
     Recorder recorder;
     Exec exec(target, 1);
-    nn::PlanRunner runner(plan, target, 1);
+    nn::PlanRunner runner(*plan, target, 1);
     std::fill_n(runner.input(), plan->buffers[0], 0.5f);
     exec.recorder = &recorder;
     for (std::size_t s = 0; s < plan->stages.size(); ++s) {
