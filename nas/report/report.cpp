@@ -202,8 +202,8 @@ std::string html_report(const Study& study, const std::optional<nn::Model>& chos
   out += "<h1>" + escaped(c.space + " on " + c.data) + "</h1>\n<p>" +
          escaped("recipe " + c.recipe + ", seed " + std::to_string(c.seed) + ", " +
                  std::to_string(study.candidates.size()) + " candidates evaluated, " +
-                 std::to_string(study.failed()) + " failed, " + number("%.0f", study.seconds()) +
-                 " s of evaluation; " + (study.finished ? "finished" : "not finished")) +
+                 std::to_string(study.failed()) + " failed, " + number("%.0f", study.seconds()) + " s; " +
+                 (study.finished ? "finished" : "not finished")) +
          "</p>\n";
   std::string charts = candidates_chart(study, chosen_id, Objective::macs);
   for (Objective o : objectives_of(c))

@@ -78,7 +78,12 @@ class Run {
       if (latency_) latency_->complete(sampler()->ask(config_.search.evals), watch_);
       train_supernet_weights();
       search();
-      return finish();
+      const SearchResult result = finish();
+      if (!store_.meta(kMetaFinished)) {
+        store_.add_event("finish", std::to_string(result.front.size()) + " networks on the front");
+        store_.set_meta(kMetaFinished, "1");
+      }
+      return result;
     } catch (const Error& e) {
       store_.add_event(e.kind() == Error::Kind::interrupted ? "interrupt" : "error", e.what());
       throw;
@@ -112,9 +117,12 @@ class Run {
       const TrainReport report = train_supernet(exec_, *supernet_, {splits_.train, normalisation_}, config_,
                                                 watch_, checkpoint, &macs);
       store_.set_training_macs(kPhaseSupernet, macs);
-      watch_.note("supernet: " + std::to_string(report.epochs) + " epochs on " +
-                  std::to_string(splits_.train.size()) + " images, loss " + shortest(report.last_loss) +
-                  ", " + std::to_string(i64(now_seconds() - start)) + " s");
+      const std::string trained = std::to_string(report.epochs) + " epochs on " +
+                                  std::to_string(splits_.train.size()) + " images, loss " +
+                                  shortest(report.last_loss) + ", " +
+                                  std::to_string(i64(now_seconds() - start)) + " s";
+      store_.add_event("supernet", trained);
+      watch_.note("supernet: " + trained);
     }
     write_safetensors(paths_.supernet(), {supernet_->state(), {}});
     std::error_code ignored;
@@ -253,7 +261,6 @@ class Run {
     choose(result, networks);
     result.sample = paths_.sample();
     write_npy(result.sample, splits_.test.images.slice(0, 0, std::min<i64>(4, splits_.test.size())));
-    store_.set_meta(kMetaFinished, "1");
     return result;
   }
 

@@ -57,7 +57,7 @@ struct TrainingCost {
 
 struct EventRecord {
   double unix_seconds = 0;
-  std::string kind;  // start, resume, interrupt, candidate-failed, ...
+  std::string kind;  // start, resume, supernet, surrogate, interrupt, error, finish
   std::string text;
 };
 

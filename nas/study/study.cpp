@@ -70,8 +70,11 @@ i64 Study::failed() const {
 }
 
 double Study::seconds() const {
-  double sum = 0;
-  for (const CandidateRecord& c : candidates) sum += c.seconds;
+  double sum = 0, last = 0;
+  for (const EventRecord& e : events) {
+    if (e.kind != "start" && e.kind != "resume") sum += e.unix_seconds - last;
+    last = e.unix_seconds;
+  }
   return sum;
 }
 

@@ -35,7 +35,8 @@ struct Study {
   std::vector<FrontRow> finals;  // ascending in MACs; empty while the run goes on
 
   i64 failed() const;
-  double seconds() const;  // spent on candidates
+  // Computed in all, from the events: a part that was killed counts up to its last event.
+  double seconds() const;
   // Successive halving, from the first rung on; empty without it.
   struct Rung {
     i64 epochs = 0, candidates = 0;

@@ -67,6 +67,7 @@ TEST_F(SearchRun, SameResultForAnyThreadsAndInterruptions) {
   }
   EXPECT_EQ(interrupts, i64(std::size(stops)));
   EXPECT_GE(resumes, 5);
+  EXPECT_EQ(archive(parts.out).events().back().kind, "finish");
 
   // A finished run is left alone.
   const auto before = every_file(parts.out);
