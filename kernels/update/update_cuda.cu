@@ -96,6 +96,35 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
+__global__ void __launch_bounds__(kBlock)
+    count_step(const __grid_constant__ List list, const StepState* state) {
+  const int entry = int(blockIdx.x) * kBlock + int(threadIdx.x);
+  if (entry < list.entries && state->not_finite_steps == 0) *list.entry[entry].steps += 1;
+}
+
+__global__ void __launch_bounds__(kBlock)
+    adamw(const __grid_constant__ List list, float beta1, float beta2, float eps, const StepState* state) {
+  __shared__ float bias1, bias2;
+  const Place at = place_of(list);
+  const UpdateEntry& e = list.entry[at.entry];
+  if (state->not_finite_steps > 0) return;
+  if (threadIdx.x == 0) {
+    const double t = double(*e.steps);
+    bias1 = float(1 - pow(double(beta1), t));
+    bias2 = float(1 - pow(double(beta2), t));
+  }
+  __syncthreads();
+  const float lr = state->lr, scale = state->grad_scale;
+  const float keep = 1 - lr * e.weight_decay, fresh1 = 1 - beta1, fresh2 = 1 - beta2;
+  for (i64 i = at.begin + threadIdx.x; i < at.end; i += kBlock) {
+    const float g = scale * e.g[i];
+    const float m = beta1 * e.state[i] + fresh1 * g, v = beta2 * e.second[i] + fresh2 * (g * g);
+    e.state[i] = m;
+    e.second[i] = v;
+    e.p[i] = keep * e.p[i] - lr * (m / bias1) / (sqrtf(v / bias2) + eps);
+  }
+}
+
 __global__ void __launch_bounds__(kBlock) ema(const __grid_constant__ List list, const StepState* state) {
   const Place at = place_of(list);
   const UpdateEntry& e = list.entry[at.entry];
@@ -140,6 +169,18 @@ void sgd_all(Gpu& gpu, std::span<const UpdateEntry> all, float momentum, bool ne
   for_parts(all, [&](const List& list, i64) {
     launch(gpu, {.op = "update/sgd/cuda", .grid = list.first_block[list.entries], .block = kBlock}, sgd, list,
            momentum, nesterov, state);
+  });
+}
+
+void adamw_all(Gpu& gpu, std::span<const UpdateEntry> all, float beta1, float beta2, float eps,
+               const StepState* state) {
+  gpu.join();
+  for_parts(all, [&](const List& list, i64) {
+    launch(gpu,
+           {.op = "update/count_step/cuda", .grid = int(ceil_div(list.entries, kBlock)), .block = kBlock},
+           count_step, list, state);
+    launch(gpu, {.op = "update/adamw/cuda", .grid = list.first_block[list.entries], .block = kBlock}, adamw,
+           list, beta1, beta2, eps, state);
   });
 }
 

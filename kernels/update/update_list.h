@@ -23,9 +23,11 @@ struct StepState {
 struct UpdateEntry {
   float* p;
   const float* g;  // null for ema_all
-  float* state;    // velocity, or average
+  float* state;    // velocity, first moment, or average
   i64 count;
   float weight_decay = 0;
+  float* second = nullptr;  // adamw_all: second moment
+  i64* steps = nullptr;     // adamw_all: updates of this parameter
 };
 
 void set_step(Gpu& gpu, StepState* state, float lr, float ema_decay);
@@ -37,6 +39,9 @@ void clip_all(Gpu& gpu, std::span<const UpdateEntry> list, float max_norm, const
 // update_call.h's SGD, with the state's learning rate and scale.
 void sgd_all(Gpu& gpu, std::span<const UpdateEntry> list, float momentum, bool nesterov,
              const StepState* state);
+// update_call.h's AdamW, likewise; counts each entry's steps.
+void adamw_all(Gpu& gpu, std::span<const UpdateEntry> list, float beta1, float beta2, float eps,
+               const StepState* state);
 // state = ema_decay * state + (1 - ema_decay) * p
 void ema_all(Gpu& gpu, std::span<const UpdateEntry> list, const StepState* state);
 

@@ -72,6 +72,7 @@ struct SearchConfig {
   struct Train {
     i64 samples = 0;  // 0: all; else so many, stratified
     i64 batch = 128, epochs = 10, backbone_epochs = 0;
+    std::string optimizer = "sgd";  // with Nesterov's momentum; adamw: momentum is its beta1
     double lr = 0.1, momentum = 0.9, weight_decay = 5e-4, warmup = 0.1, label_smoothing = 0.05, clip = 5;
     double distill = 0.5;             // weight of the final exit's answer as a teacher of the early ones
     bool freeze_backbone = false;     // epochs train early exits alone, on the backbone as it is

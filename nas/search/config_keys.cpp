@@ -130,6 +130,7 @@ class Keys : public KeyList {
     truth(
         "train.freeze_backbone", [](auto& c) -> auto& { return c.train.freeze_backbone; });
     text("train.schedule", [](auto& c) -> auto& { return c.train.schedule; }, {"cosine", "constant"});
+    text("train.optimizer", [](auto& c) -> auto& { return c.train.optimizer; }, {"sgd", "adamw"});
     number(
         "train.momentum", [](auto& c) -> auto& { return c.train.momentum; }, 0, 0.9999);
     number(

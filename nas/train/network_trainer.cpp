@@ -41,6 +41,7 @@ TrainOptions train_options(const SearchConfig& config, const Regime& regime, u64
           .batch = config.train.batch,
           .stop_after = regime.stop_after,
           .lr = regime.lr,
+          .adamw = config.train.optimizer == "adamw",
           .momentum = config.train.momentum,
           .weight_decay = regime.weight_decay,
           .warmup = regime.warmup,

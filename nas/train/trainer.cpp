@@ -11,6 +11,7 @@
 #include "kernels/cuda/gpu.h"
 #include "kernels/error.h"
 #include "nn/checkpoint.h"
+#include "nn/optim/adamw.h"
 #include "nn/optim/card_update.h"
 #include "nn/optim/ema.h"
 #include "nn/optim/schedule.h"
@@ -61,8 +62,8 @@ class Update {
 
 class HostUpdate : public Update {
  public:
-  HostUpdate(Exec& exec, nn::Sgd& optimizer, nn::Ema* ema, const TrainOptions& options, const BatchStep& step,
-             const std::string& phase)
+  HostUpdate(Exec& exec, nn::Optimizer& optimizer, nn::Ema* ema, const TrainOptions& options,
+             const BatchStep& step, const std::string& phase)
       : exec_(exec), optimizer_(optimizer), ema_(ema), options_(options), step_(step), phase_(phase) {}
   void start_epoch() override { loss_sum_ = 0, batches_ = 0; }
   void apply(const data::Batch& batch, i64 step, double lr) override {
@@ -81,7 +82,7 @@ class HostUpdate : public Update {
 
  private:
   Exec& exec_;
-  nn::Sgd& optimizer_;
+  nn::Optimizer& optimizer_;
   nn::Ema* ema_;
   const TrainOptions& options_;
   const BatchStep& step_;
@@ -92,8 +93,8 @@ class HostUpdate : public Update {
 
 class CardUpdate : public Update {
  public:
-  CardUpdate(Exec& exec, nn::Sgd& optimizer, nn::Ema* ema, const TrainOptions& options, const BatchStep& step,
-             const std::string& phase)
+  CardUpdate(Exec& exec, nn::Optimizer& optimizer, nn::Ema* ema, const TrainOptions& options,
+             const BatchStep& step, const std::string& phase)
       : exec_(exec),
         optimizer_(optimizer),
         same_steps_(options.same_steps),
@@ -130,7 +131,7 @@ class CardUpdate : public Update {
     void launch() {}
   };
   Exec& exec_;
-  nn::Sgd& optimizer_;
+  nn::Optimizer& optimizer_;
   bool same_steps_;
   const BatchStep& step_;
   const std::string& phase_;
@@ -138,6 +139,15 @@ class CardUpdate : public Update {
   i64 steps_ = 0;
   std::optional<std::conditional_t<cuda::kBuilt, cuda::Graph, NoGraph>> graph_;
 };
+
+std::unique_ptr<nn::Optimizer> optimizer_of(const std::vector<nn::NamedParameter>& parameters,
+                                            const TrainOptions& o) {
+  if (o.adamw)
+    return std::make_unique<nn::AdamW>(parameters,
+                                       nn::AdamWOptions{.beta1 = o.momentum, .weight_decay = o.weight_decay});
+  return std::make_unique<nn::Sgd>(parameters,
+                                   nn::SgdOptions{.momentum = o.momentum, .weight_decay = o.weight_decay});
+}
 
 }  // namespace
 
@@ -149,22 +159,22 @@ TrainReport Trainer::run(data::BatchSource& loader, const BatchStep& step, const
   const i64 per_epoch = loader.batches(), steps = per_epoch * options_.epochs;
   const nn::CosineSchedule schedule{
       .base = options_.lr, .steps = steps, .warm_up = i64(options_.warmup * double(steps))};
-  nn::Sgd optimizer(parameters_, {.momentum = options_.momentum, .weight_decay = options_.weight_decay});
+  const std::unique_ptr<nn::Optimizer> optimizer = optimizer_of(parameters_, options_);
   std::optional<nn::Ema> ema;
   if (options_.ema > 0) ema.emplace(parameters_, std::vector<nn::NamedBuffer>{}, options_.ema);
 
   State state;
   for (const nn::NamedParameter& p : parameters_) state.live["parameter." + p.name] = p.variable.value();
   for (const nn::NamedParameter& p : others_) state.live["kept." + p.name] = p.variable.value();
-  state.add("optimizer.", optimizer.state());
+  state.add("optimizer.", optimizer->state());
   if (ema) state.add("average.", ema->state());
 
   nn::Ema* const averages = ema ? &*ema : nullptr;
   std::unique_ptr<Update> update;
   if (exec_.gpu())
-    update = std::make_unique<CardUpdate>(exec_, optimizer, averages, options_, step, phase_);
+    update = std::make_unique<CardUpdate>(exec_, *optimizer, averages, options_, step, phase_);
   else
-    update = std::make_unique<HostUpdate>(exec_, optimizer, averages, options_, step, phase_);
+    update = std::make_unique<HostUpdate>(exec_, *optimizer, averages, options_, step, phase_);
 
   TrainReport report{.epochs = options_.epochs};
   const bool resumable = !checkpoint_.empty();

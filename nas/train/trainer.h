@@ -13,7 +13,9 @@ namespace offramp::nas {
 struct TrainOptions {
   i64 epochs = 1, batch = 128;
   i64 stop_after = 0;  // epochs after which it stops for now, its state kept in the checkpoint; 0: at the end
-  double lr = 0.1, momentum = 0.9, weight_decay = 5e-4;
+  double lr = 0.1;
+  bool adamw = false;                          // else SGD with Nesterov's momentum
+  double momentum = 0.9, weight_decay = 5e-4;  // momentum: AdamW's beta1
   double warmup = 0.1;    // share of all steps in which the learning rate rises; then a cosine to 0
   double clip = 5;        // global norm of the gradient; 0: none
   bool constant = false;  // after the warm-up the learning rate stays

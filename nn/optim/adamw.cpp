@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/cuda/built.h"
 #include "kernels/recorder.h"
 #include "kernels/update/update.h"
 
@@ -37,7 +38,8 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, const AdamWOptions& options
   for (const NamedParameter& p : parameters_) {
     const Tensor& t = p.variable.value();
     moments_.push_back({Tensor::zeros(t.shape(), t.dtype(), t.device()),
-                        Tensor::zeros(t.shape(), t.dtype(), t.device()), Tensor::zeros({1}, DType::i64)});
+                        Tensor::zeros(t.shape(), t.dtype(), t.device()),
+                        Tensor::zeros({1}, DType::i64, t.device())});
   }
 }
 
@@ -58,6 +60,20 @@ void AdamW::step(Exec& exec, double lr, double grad_scale) {
     const auto run = p.value().dtype() == DType::f64 ? update<double> : update<float>;
     run(exec, step, p.grad(), moments_[i].m, moments_[i].v, p.value());
   }
+}
+
+void AdamW::add_state(size_t index, kernels::cuda::UpdateEntry& entry) {
+  entry.state = moments_[index].m.data<float>();
+  entry.second = moments_[index].v.data<float>();
+  entry.steps = moments_[index].steps.data<i64>();
+  entry.weight_decay = has_weight_decay(parameters_[index].name) ? float(options_.weight_decay) : 0.0f;
+}
+
+void AdamW::update_all(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+                       const kernels::cuda::StepState* state) const {
+  if constexpr (cuda::kBuilt)
+    kernels::cuda::adamw_all(gpu, list, float(options_.beta1), float(options_.beta2), float(options_.eps),
+                             state);
 }
 
 StateDict AdamW::state() const {

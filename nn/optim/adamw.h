@@ -16,10 +16,14 @@ class AdamW : public Optimizer {
   StateDict state() const override;  // "<name>.m", "<name>.v" and "<name>.steps" (i64 [1])
 
  private:
+  void add_state(std::size_t index, kernels::cuda::UpdateEntry& entry) override;
+  void update_all(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+                  const kernels::cuda::StepState* state) const override;
+
   struct Moments {
     Tensor m, v;
-    Tensor
-        steps;  // updates of this parameter: one that is seldom reached must not be corrected as an old one
+    // Updates of this parameter: one that is seldom reached must not be corrected as an old one.
+    Tensor steps;
   };
   AdamWOptions options_;
   std::vector<Moments> moments_;

@@ -16,7 +16,7 @@ StepState* on_card(Tensor& state) { return reinterpret_cast<StepState*>(state.da
 
 }  // namespace
 
-CardUpdate::CardUpdate(Exec& exec, Sgd& optimizer, Ema* ema, double clip)
+CardUpdate::CardUpdate(Exec& exec, Optimizer& optimizer, Ema* ema, double clip)
     : exec_(exec),
       optimizer_(optimizer),
       ema_(ema),
@@ -36,11 +36,9 @@ void CardUpdate::set_step(double lr) {
 
 void CardUpdate::step(const Tensor& loss) {
   if constexpr (cuda::kBuilt) {
-    const auto list = optimizer_.entries();
-    const SgdOptions& o = optimizer_.options();
     auto& gpu = *exec_.gpu();
-    kernels::cuda::clip_all(gpu, list, float(clip_), loss.data<float>(), on_card(state_));
-    kernels::cuda::sgd_all(gpu, list, float(o.momentum), o.nesterov, on_card(state_));
+    kernels::cuda::clip_all(gpu, optimizer_.entries(), float(clip_), loss.data<float>(), on_card(state_));
+    optimizer_.step_on_card(gpu, on_card(state_));
     if (ema_) kernels::cuda::ema_all(gpu, ema_->entries(), on_card(state_));
   }
 }

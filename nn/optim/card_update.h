@@ -3,14 +3,14 @@
 // replayed.
 #pragma once
 #include "nn/optim/ema.h"
-#include "nn/optim/sgd.h"
+#include "nn/optim/optimizer.h"
 
 namespace offramp::nn {
 
 class CardUpdate {
  public:
   // Everything lies on the card of `exec`. clip: greatest norm of all gradients, 0: none. ema may be null.
-  CardUpdate(Exec& exec, Sgd& optimizer, Ema* ema, double clip);
+  CardUpdate(Exec& exec, Optimizer& optimizer, Ema* ema, double clip);
 
   void start_epoch();        // the sums begin anew
   void set_step(double lr);  // before a step, outside of a captured one
@@ -24,7 +24,7 @@ class CardUpdate {
 
  private:
   Exec& exec_;
-  Sgd& optimizer_;
+  Optimizer& optimizer_;
   Ema* ema_;
   double clip_;
   Tensor state_;  // a kernels::cuda::StepState

@@ -24,6 +24,25 @@ void Optimizer::zero_grad() {
   for (NamedParameter& p : parameters_) p.variable.zero_grad();
 }
 
+std::vector<kernels::cuda::UpdateEntry> Optimizer::entries() {
+  std::vector<kernels::cuda::UpdateEntry> list;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Variable& p = parameters_[i].variable;
+    if (!p.grad().defined()) continue;
+    Tensor value = p.value();
+    list.push_back({.p = value.data<float>(),
+                    .g = p.grad().contiguous().data<float>(),
+                    .state = nullptr,
+                    .count = value.count()});
+    add_state(i, list.back());
+  }
+  return list;
+}
+
+void Optimizer::step_on_card(cuda::Gpu& gpu, const kernels::cuda::StepState* state) {
+  update_all(gpu, entries(), state);
+}
+
 void Optimizer::load_state(const StateDict& state) { restore_tensors(this->state(), state); }
 
 GradientNorm clip_gradients(Exec& exec, const std::vector<NamedParameter>& parameters, double max_norm) {

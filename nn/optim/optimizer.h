@@ -1,9 +1,11 @@
 // What updates parameters from their gradients.
 #pragma once
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "kernels/update/update_list.h"
 #include "nn/layers/layer.h"
 
 namespace offramp::nn {
@@ -23,6 +25,10 @@ class Optimizer {
 
   // One update; every gradient is multiplied by grad_scale first (clipping).
   virtual void step(Exec& exec, double lr, double grad_scale = 1) = 0;
+  // The same on a card (nn/optim/card_update.h), where all that changes from step to step lies in `state`.
+  void step_on_card(cuda::Gpu& gpu, const kernels::cuda::StepState* state);
+  // Of parameters that have a gradient, for updates on a card.
+  std::vector<kernels::cuda::UpdateEntry> entries();
   void zero_grad();
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
 
@@ -33,6 +39,12 @@ class Optimizer {
 
  protected:
   std::vector<NamedParameter> parameters_;
+
+ private:
+  // What the rule keeps for parameter `index`, and its weight decay.
+  virtual void add_state(std::size_t index, kernels::cuda::UpdateEntry& entry) = 0;
+  virtual void update_all(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+                          const kernels::cuda::StepState* state) const = 0;
 };
 
 // Euclidean norm over all gradients, and the factor that brings it down to max_norm (1 when it is below;

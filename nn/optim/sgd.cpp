@@ -1,5 +1,6 @@
 #include "nn/optim/sgd.h"
 
+#include "kernels/cuda/built.h"
 #include "kernels/update/update.h"
 
 namespace offramp::nn {
@@ -39,19 +40,15 @@ void Sgd::step(Exec& exec, double lr, double grad_scale) {
   }
 }
 
-std::vector<kernels::cuda::UpdateEntry> Sgd::entries() {
-  std::vector<kernels::cuda::UpdateEntry> list;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    const NamedParameter& p = parameters_[i];
-    if (!p.variable.grad().defined()) continue;
-    Tensor value = p.variable.value();
-    list.push_back({.p = value.data<float>(),
-                    .g = p.variable.grad().contiguous().data<float>(),
-                    .state = velocity_[i].data<float>(),
-                    .count = value.count(),
-                    .weight_decay = has_weight_decay(p.name) ? float(options_.weight_decay) : 0.0f});
-  }
-  return list;
+void Sgd::add_state(size_t index, kernels::cuda::UpdateEntry& entry) {
+  entry.state = velocity_[index].data<float>();
+  entry.weight_decay = has_weight_decay(parameters_[index].name) ? float(options_.weight_decay) : 0.0f;
+}
+
+void Sgd::update_all(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+                     const kernels::cuda::StepState* state) const {
+  if constexpr (cuda::kBuilt)
+    kernels::cuda::sgd_all(gpu, list, float(options_.momentum), options_.nesterov, state);
 }
 
 StateDict Sgd::state() const {

@@ -1,6 +1,5 @@
 // Stochastic gradient descent with momentum. Formula: kernels/update/update_call.h.
 #pragma once
-#include "kernels/update/update_list.h"
 #include "nn/optim/optimizer.h"
 
 namespace offramp::nn {
@@ -17,11 +16,11 @@ class Sgd : public Optimizer {
   void step(Exec& exec, double lr, double grad_scale = 1) override;
   StateDict state() const override;  // "<name>.velocity"
 
-  // For updates on a card: parameters that have a gradient.
-  std::vector<kernels::cuda::UpdateEntry> entries();
-  const SgdOptions& options() const { return options_; }
-
  private:
+  void add_state(std::size_t index, kernels::cuda::UpdateEntry& entry) override;
+  void update_all(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+                  const kernels::cuda::StepState* state) const override;
+
   SgdOptions options_;
   std::vector<Tensor> velocity_;
 };
