@@ -8,18 +8,38 @@
 
 namespace offramp::kernels {
 
-// Confidences that look at one exit's logits alone.
-enum class ExitMeasure : u8 { margin, max_probability, entropy };
+// nn/plan/confidence.h's and in its order.
+enum class ExitMeasure : u8 {
+  margin,
+  max_probability,
+  entropy,
+  patience,
+  cumulative,
+  learned,
+  learned_cumulative
+};
+
+// What samples carry from exit to exit, by their place in the batch; the first exit writes it before it is
+// read.
+struct ExitMemory {
+  double* doubt;         // [batch] cumulative measures: product of 1 - confidence
+  i32 *said, *agreeing;  // [batch] patience: the last class, and how many exits in a row gave it
+  double* log_sum;       // [batch][classes] cascade: of the logarithms of probabilities
+};
 
 // For the first *count of the samples: the class of the largest logit and the confidence. Who is sure enough
 // leaves, its answer is written at its place in the batch; the others keep their order.
 template <class T>
 struct ExitSelectCallT {
   i64 batch, classes;
-  const T* logits;    // [batch][classes]
+  i64 outputs;        // of a row: the classes, then the logit of a learned confidence where there is one
+  const T* logits;    // [batch][outputs]
   const i32* count;   // samples still there
   const i32* sample;  // [batch] place in the batch of each row
   ExitMeasure measure;
+  bool cascade;  // logits are those of the geometric mean over the exits met
+  i32 met;       // exits that the samples have met, this one included
+  ExitMemory memory;
   float temperature, threshold;
   bool last;  // everybody leaves
   i32 exit;

@@ -13,30 +13,76 @@ struct Answer {
   i32 predicted;
   float confidence;
 };
-// nn/plan/confidence.cpp's decision, in double too: the same exits are taken.
-template <class T>
-__device__ Answer answer_of(const T* logits, i64 classes, ExitMeasure measure, float temperature) {
+// nn/plan/confidence.cpp's decision, in double too: the same exits are taken. logit(c) is a float; own: of
+// the learned confidence, infinite where none is learned.
+template <class Logit>
+__device__ Answer decide(Logit logit, i64 classes, ExitMeasure measure, float temperature, float own) {
   i64 best = 0, second = -1;
   for (i64 c = 1; c < classes; ++c) {
-    const float v = to_float(logits[c]);
-    if (v > to_float(logits[best]))
+    const float v = logit(c);
+    if (v > logit(best))
       second = best, best = c;
-    else if (second < 0 || v > to_float(logits[second]))
+    else if (second < 0 || v > logit(second))
       second = c;
   }
-  const double most = double(to_float(logits[best])), sharpness = 1 / double(temperature);
+  const double most = double(logit(best)), sharpness = 1 / double(temperature);
   double sum = 0, weighted = 0;
   for (i64 c = 0; c < classes; ++c) {
-    const double shifted = (double(to_float(logits[c])) - most) * sharpness, e = exp(shifted);
+    const double shifted = (double(logit(c)) - most) * sharpness, e = exp(shifted);
     sum += e;
     weighted += e * shifted;
   }
   double value = 1 / sum;
   if (measure == ExitMeasure::margin && second >= 0)
-    value = (1 - exp((double(to_float(logits[second])) - most) * sharpness)) / sum;
+    value = (1 - exp((double(logit(second)) - most) * sharpness)) / sum;
   if (measure == ExitMeasure::entropy)
     value = classes > 1 ? 1 - (log(sum) - weighted / sum) / log(double(classes)) : 1.0;
+  if (measure == ExitMeasure::learned || measure == ExitMeasure::learned_cumulative)
+    value = 1 / (1 + exp(-double(own)));
   return {i32(best), float(value)};
+}
+
+// The logarithms of a sample's probabilities at this exit, added to those before.
+template <class T>
+__device__ void join(const ExitSelectCallT<T>& call, const T* logits, double* log_sum) {
+  double most = double(to_float(logits[0])), sum = 0;
+  for (i64 c = 1; c < call.classes; ++c) most = max(most, double(to_float(logits[c])));
+  const double sharpness = 1 / double(call.temperature);
+  for (i64 c = 0; c < call.classes; ++c) sum += exp((double(to_float(logits[c])) - most) * sharpness);
+  const double log_of_sum = log(sum);
+  for (i64 c = 0; c < call.classes; ++c)
+    log_sum[c] =
+        (call.met > 1 ? log_sum[c] : 0.0) + (double(to_float(logits[c])) - most) * sharpness - log_of_sum;
+}
+
+// ExitDecider::decide of nn/plan/exit_rule.cpp.
+template <class T>
+__device__ Answer answer_of(const ExitSelectCallT<T>& call, i32 row, i32 place) {
+  const T* const logits = call.logits + i64(row) * call.outputs;
+  const float own = call.outputs > call.classes ? to_float(logits[call.classes]) : INFINITY;
+  Answer a;
+  if (call.cascade) {
+    double* const log_sum = call.memory.log_sum + i64(place) * call.classes;
+    join(call, logits, log_sum);
+    const auto joined = [&](i64 c) { return float(log_sum[c] / double(call.met)); };
+    a = decide(joined, call.classes, call.measure, 1.0f, own);
+  } else {
+    const auto plain = [&](i64 c) { return to_float(logits[c]); };
+    a = decide(plain, call.classes, call.measure, call.temperature, own);
+  }
+  if (call.measure == ExitMeasure::cumulative || call.measure == ExitMeasure::learned_cumulative) {
+    const double before = call.met > 1 ? call.memory.doubt[place] : 1.0;
+    const double doubt = before * (1 - double(a.confidence));
+    call.memory.doubt[place] = doubt;
+    a.confidence = float(1 - doubt);
+  } else if (call.measure == ExitMeasure::patience) {
+    const bool agrees = call.met > 1 && call.memory.said[place] == a.predicted;
+    const i32 agreeing = agrees ? call.memory.agreeing[place] + 1 : 1;
+    call.memory.said[place] = a.predicted;
+    call.memory.agreeing[place] = agreeing;
+    a.confidence = float(agreeing);
+  }
+  return a;
 }
 
 // One block: the order of who stays is that of the rows.
@@ -50,11 +96,10 @@ __global__ void __launch_bounds__(kThreads) select(ExitSelectCallT<T> call) {
     const i32 row = first + t;
     bool stays = false;
     if (row < count) {
-      const Answer a =
-          answer_of(call.logits + i64(row) * call.classes, call.classes, call.measure, call.temperature);
+      const i32 place = call.sample[row];
+      const Answer a = answer_of(call, row, place);
       stays = !call.last && !(a.confidence >= call.threshold);
       if (!stays) {
-        const i32 place = call.sample[row];
         call.predicted[place] = a.predicted;
         call.confidence[place] = a.confidence;
         call.exit_taken[place] = call.exit;

@@ -42,16 +42,9 @@ Tiling whole(const Plan& plan) {
   return tiling;
 }
 
-ExitMeasure measure_of(const ExitRule& rule) {
-  if (!rule.remembers()) {
-    if (rule.confidence == Confidence::margin) return ExitMeasure::margin;
-    if (rule.confidence == Confidence::max_probability) return ExitMeasure::max_probability;
-    if (rule.confidence == Confidence::entropy) return ExitMeasure::entropy;
-  }
-  throw usage_error("cuda: exits that look back at earlier ones (" +
-                    std::string(rule.cascade ? "cascade" : confidence_name(rule.confidence)) +
-                    ") are decided on the CPU only: use --device cpu");
-}
+static_assert(int(ExitMeasure::learned_cumulative) == int(Confidence::learned_cumulative),
+              "the kernels' measures are those of nn/plan/confidence.h, in order");
+ExitMeasure measure_of(const ExitRule& rule) { return ExitMeasure(int(rule.confidence)); }
 
 template <class T>
 constexpr DType kType = std::is_same_v<T, Bf16> ? DType::bf16 : DType::f32;
@@ -80,6 +73,9 @@ class Runner final : public CardRunner {
     for (Tensor* t : {&predicted_, &exit_, &row_, &sample_[0], &sample_[1]}) *t = card_integers(max_batch);
     confidence_ = card_integers(max_batch);
     counts_ = card_integers(i64(plan_->stages.size()) + 2);
+    said_ = card_integers(max_batch), agreeing_ = card_integers(max_batch);
+    doubt_ = Tensor::empty({max_batch}, DType::f64, Device::cuda);
+    log_sum_ = Tensor::empty({max_batch * plan_->classes}, DType::f64, Device::cuda);
   }
 
   void load(Exec& exec, const float* images, i64 n) override {
@@ -107,8 +103,12 @@ class Runner final : public CardRunner {
     Moved now{};
     int samples = 0;  // which of the two lists is the present one
     size_t exit = 0;
+    i32 met = 0;
     const size_t exits = thresholds.size() + 1;
-    for (const PlanStage& stage : plan_->stages) {
+    const ExitMemory memory{doubt_.data<double>(), integers(said_), integers(agreeing_),
+                            log_sum_.data<double>()};
+    for (size_t i = 0; i < plan_->stages.size(); ++i) {
+      const PlanStage& stage = plan_->stages[i];
       run_steps(exec, stage.body, n, moved);
       if (!stage.has_exit()) continue;
       const size_t e = exit++;
@@ -118,10 +118,14 @@ class Runner final : public CardRunner {
       kernels::cuda::exit_select(
           exec, ExitSelectCallT<T>{.batch = n,
                                    .classes = plan_->classes,
+                                   .outputs = plan_->outputs(i),
                                    .logits = at(stage.logits, moved),
                                    .count = count,
                                    .sample = integers(sample_[samples]),
                                    .measure = measure,
+                                   .cascade = rule.cascade,
+                                   .met = ++met,
+                                   .memory = memory,
                                    .temperature = rule.temperature.empty() ? 1.0f : rule.temperature[e],
                                    .threshold = last ? 0.0f : *thresholds[e],
                                    .last = last,
@@ -175,27 +179,31 @@ class Runner final : public CardRunner {
     }
   }
 
-  void run_all(Exec& exec, const float* images, i64 n, float* logits) override {
-    Gpu& gpu = *exec.gpu();
+  void run_all(Exec& exec, const float* images, i64 n, float* logits, float* own) override {
     load(exec, images, n);
-    const i64 classes = plan_->classes;
+    const i64 classes = plan_->classes, outputs = classes + plan_->learned_confidence;
     i64 exits = 0, exit = 0;
     for (const PlanStage& stage : plan_->stages) exits += stage.has_exit();
-    Tensor all = Tensor::empty({n, exits, classes}, kType<T>, Device::cuda);
-    for (const PlanStage& stage : plan_->stages) {
+    Tensor all = Tensor::empty({n, exits, outputs}, kType<T>, Device::cuda);
+    for (size_t i = 0; i < plan_->stages.size(); ++i) {
+      const PlanStage& stage = plan_->stages[i];
       run_steps(exec, stage.body, n, nullptr);
       if (!stage.has_exit()) continue;
       run_steps(exec, stage.head, n, nullptr);
       offramp::cuda::Strided walk{.axes = 2};
-      walk.extent[0] = n, walk.extent[1] = classes;
-      walk.to[0] = exits * classes, walk.to[1] = 1;
-      walk.from[0] = classes, walk.from[1] = 1;
+      walk.extent[0] = n, walk.extent[1] = plan_->outputs(i);
+      walk.to[0] = exits * outputs, walk.to[1] = 1;
+      walk.from[0] = plan_->outputs(i), walk.from[1] = 1;
       const T* const from = at(stage.logits, nullptr);
-      offramp::cuda::strided_copy(gpu, walk, all.data<T>() + exit++ * classes, from);
+      offramp::cuda::strided_copy(*exec.gpu(), walk, all.data<T>() + exit++ * outputs, from);
     }
     const Tensor host = all.to(DType::f32).to(Device::cpu);
-    const auto values = host.values<float>();
-    std::copy(values.begin(), values.end(), logits);
+    const float* answer = host.data<float>();
+    for (i64 i = 0; i < n * exits; ++i, answer += outputs) {
+      std::copy(answer, answer + classes, logits + i * classes);
+      // The final exit learns none.
+      if (own) own[i] = own_confidence(answer, classes, i % exits + 1 < exits ? outputs : classes);
+    }
   }
 
  private:
@@ -310,6 +318,7 @@ class Runner final : public CardRunner {
   std::vector<Tensor> weights_;
   Tensor arena_, staged_, moved_;
   Tensor predicted_, confidence_, exit_, row_, sample_[2], counts_;
+  Tensor said_, agreeing_, doubt_, log_sum_;  // what samples carry from exit to exit
   std::vector<i32> answers_;
   std::optional<Key> last_key_, graph_key_;
   std::optional<offramp::cuda::Graph> graph_;
@@ -318,8 +327,6 @@ class Runner final : public CardRunner {
 }  // namespace
 
 std::unique_ptr<CardRunner> CardRunner::make(Exec& exec, std::shared_ptr<const Plan> plan, i64 max_batch) {
-  if (plan->learned_confidence)
-    throw usage_error("cuda: exits that learn a confidence are decided on the CPU only: use --device cpu");
   if (exec.math() == offramp::cuda::Math::bf16)
     return std::make_unique<Runner<Bf16>>(std::move(plan), max_batch);
   return std::make_unique<Runner<float>>(std::move(plan), max_batch);

@@ -12,8 +12,7 @@ namespace offramp::nn {
 class CardRunner {
  public:
   // Activations as exec.math() says: Bf16 in mixed precision, else floats; weights are floats. `exec` must
-  // compute on a card. Throws Error when the plan was recorded without weights or memory is short,
-  // Error(usage) for one whose exits learn a confidence.
+  // compute on a card. Throws Error when the plan was recorded without weights or memory is short.
   static std::unique_ptr<CardRunner> make(Exec& exec, std::shared_ptr<const Plan> plan, i64 max_batch);
   virtual ~CardRunner() = default;
 
@@ -21,12 +20,11 @@ class CardRunner {
   virtual void load(Exec& exec, const float* images, i64 n) = 0;
   // What load() brought, from the image to the exits' answers: launches only, nothing waits.
   virtual void forward(Exec& exec, i64 n, const Thresholds& thresholds, const ExitRule& rule) = 0;
-  // load, forward (captured as a graph when it is asked for again) and the answers. Throws Error(usage) for a
-  // rule whose exits look back at earlier ones: those are decided on the host only.
+  // load, forward (captured as a graph when it is asked for again) and the answers.
   virtual void run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds, const ExitRule& rule,
                    std::span<const i64> costs, Outcome* outcomes) = 0;
-  // Every sample through every exit: logits [n, exits, classes].
-  virtual void run_all(Exec& exec, const float* images, i64 n, float* logits) = 0;
+  // Every sample through every exit, as EarlyExitRunner::run_all.
+  virtual void run_all(Exec& exec, const float* images, i64 n, float* logits, float* own) = 0;
 };
 
 }  // namespace offramp::nn

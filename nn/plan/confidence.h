@@ -46,4 +46,10 @@ struct Decision {
 Decision decide(Confidence kind, const float* logits, i64 classes, float temperature = 1,
                 float own = std::numeric_limits<float>::infinity());
 
+// The logit of the confidence that an exit learned: behind the classes in its answer [outputs], infinite
+// where there is none.
+inline float own_confidence(const float* answer, i64 classes, i64 outputs) {
+  return outputs > classes ? answer[classes] : std::numeric_limits<float>::infinity();
+}
+
 }  // namespace offramp::nn

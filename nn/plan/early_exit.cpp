@@ -29,11 +29,6 @@ std::vector<i64> leave_macs(std::span<const ExitCost> exits, const Thresholds& t
 
 namespace {
 
-// The logit behind those of the classes, else certainty.
-float own_confidence(const float* answer, i64 classes, i64 outputs) {
-  return outputs > classes ? answer[classes] : std::numeric_limits<float>::infinity();
-}
-
 // So many samples together that their arena stays below a gigabyte; the result does not depend on it.
 i64 affordable(const Plan& plan, i64 max_batch) {
   constexpr i64 kMostFloats = i64{1} << 28;
@@ -120,8 +115,8 @@ void EarlyExitRunner::run_all(Exec& exec, const float* images, i64 n, float* log
   for (i64 done = 0; done < n; done += runner_.max_batch()) {
     const i64 group = std::min(runner_.max_batch(), n - done);
     if (exec.gpu()) {
-      card(exec).run_all(exec, images + done * image, group, logits + done * exits * classes);
-      if (own) std::fill_n(own + done * exits, group * exits, std::numeric_limits<float>::infinity());
+      card(exec).run_all(exec, images + done * image, group, logits + done * exits * classes,
+                         own ? own + done * exits : nullptr);
       continue;
     }
     load(images + done * image, group);

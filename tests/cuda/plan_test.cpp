@@ -54,61 +54,80 @@ std::vector<nn::Outcome> taken(nn::EarlyExitRunner& runner, Exec& exec, const fl
 
 // Every set of exits, all and none leaving included; each three times, so that graphs are captured and
 // replayed.
-TEST(CudaPlan, TakesTheHostsExits) {
-  OFFRAMP_NEEDS_CARD();
-  nn::EarlyExitNetwork net = sample_network();
+void expect_the_hosts_exits(nn::EarlyExitNetwork net, const nn::ExitRule& rule) {
+  SCOPED_TRACE(std::string(confidence_name(rule.confidence)) + (rule.cascade ? ", cascade" : ""));
   constexpr i64 n = 45;
   const std::vector<float> images = sample_images(n);
   const auto plan = std::make_shared<const nn::Plan>(nn::deployable(net));
   Exec host, card(cuda::Gpu::instance(), cuda::Math::f32);
   nn::EarlyExitRunner on_host(plan, host.target(), 64), on_card(plan, host.target(), 32);
   const i64 image = plan->buffers[0];
-  for (const nn::Confidence kind :
-       {nn::Confidence::margin, nn::Confidence::max_probability, nn::Confidence::entropy}) {
-    nn::ExitRule rule{.confidence = kind, .temperature = {0.5f, 2.0f, 1.0f}};
-    // In the middle of what the samples say, and away from any single one.
-    const auto middle = [&](nn::Thresholds all_leave_at) {
-      std::vector<float> said;
-      for (const nn::Outcome& o : taken(on_host, host, images.data(), n, all_leave_at, rule))
-        said.push_back(o.confidence);
-      std::sort(said.begin(), said.end());
-      return (said[n / 2] + said[n / 2 + 1]) / 2;
-    };
-    const float t0 = middle({0.0f, {}}), t1 = middle({{}, 0.0f});
-    for (const nn::Thresholds& thresholds :
-         std::vector<nn::Thresholds>{{t0, t1}, {t0, {}}, {{}, t1}, {{}, {}}, {0.0f, t1}, {1.5f, 1.5f}}) {
-      const auto want = taken(on_host, host, images.data(), n, thresholds, rule);
-      for (int again = 0; again < 3; ++again) {
-        const auto got = taken(on_card, card, images.data(), n, thresholds, rule);
-        for (size_t i = 0; i < want.size(); ++i) {
-          EXPECT_EQ(got[i].exit, want[i].exit) << i;
-          EXPECT_EQ(got[i].predicted, want[i].predicted) << i;
-          EXPECT_EQ(got[i].macs, want[i].macs) << i;
-          EXPECT_NEAR(got[i].confidence, want[i].confidence, 1e-4) << i;
-        }
-        // A sample's bits do not depend on its company.
-        for (const i64 i : {i64{0}, i64{31}, n - 1}) {
-          const auto alone = taken(on_card, card, images.data() + i * image, 1, thresholds, rule);
-          EXPECT_EQ(alone[0].confidence, got[size_t(i)].confidence) << i;
-          EXPECT_EQ(alone[0].exit, got[size_t(i)].exit) << i;
-        }
+  // In the middle of what the samples say, and away from any single one.
+  const auto middle = [&](nn::Thresholds all_leave_at) {
+    if (rule.confidence == nn::Confidence::patience) return 2.0f;
+    std::vector<float> said;
+    for (const nn::Outcome& o : taken(on_host, host, images.data(), n, all_leave_at, rule))
+      said.push_back(o.confidence);
+    std::sort(said.begin(), said.end());
+    return (said[n / 2] + said[n / 2 + 1]) / 2;
+  };
+  const float t0 = middle({0.0f, {}}), t1 = middle({{}, 0.0f}), never = 1e9f;
+  for (const nn::Thresholds& thresholds : std::vector<nn::Thresholds>{
+           {t0, t1}, {t0, {}}, {{}, t1}, {{}, {}}, {0.0f, t1}, {never, t1}, {never, never}}) {
+    const auto want = taken(on_host, host, images.data(), n, thresholds, rule);
+    for (int again = 0; again < 3; ++again) {
+      const auto got = taken(on_card, card, images.data(), n, thresholds, rule);
+      for (size_t i = 0; i < want.size(); ++i) {
+        EXPECT_EQ(got[i].exit, want[i].exit) << i;
+        EXPECT_EQ(got[i].predicted, want[i].predicted) << i;
+        EXPECT_EQ(got[i].macs, want[i].macs) << i;
+        EXPECT_NEAR(got[i].confidence, want[i].confidence, 1e-4) << i;
+      }
+      // A sample's bits do not depend on its company.
+      if (again < 2) continue;
+      for (const i64 i : {i64{0}, i64{31}, n - 1}) {
+        const auto alone = taken(on_card, card, images.data() + i * image, 1, thresholds, rule);
+        EXPECT_EQ(alone[0].confidence, got[size_t(i)].confidence) << i;
+        EXPECT_EQ(alone[0].exit, got[size_t(i)].exit) << i;
       }
     }
   }
 }
 
-TEST(CudaPlan, RefusesRulesThatLookBack) {
+TEST(CudaPlan, TakesTheHostsExits) {
   OFFRAMP_NEEDS_CARD();
-  nn::EarlyExitNetwork net = sample_network();
+  for (const nn::Confidence kind : nn::kConfidences)
+    expect_the_hosts_exits(sample_network(1, nn::is_learned(kind)),
+                           {.confidence = kind, .temperature = {0.5f, 2.0f, 1.0f}});
+}
+
+TEST(CudaPlan, CascadesLikeTheHost) {
+  OFFRAMP_NEEDS_CARD();
+  for (const nn::Confidence kind : {nn::Confidence::margin, nn::Confidence::cumulative})
+    expect_the_hosts_exits(sample_network(),
+                           {.confidence = kind, .temperature = {0.5f, 2.0f, 1.0f}, .cascade = true});
+}
+
+TEST(CudaPlan, LearnedConfidencesAreTheHosts) {
+  OFFRAMP_NEEDS_CARD();
+  nn::EarlyExitNetwork net = sample_network(1, true);
+  constexpr i64 n = 9;
+  const std::vector<float> images = sample_images(n);
   const auto plan = std::make_shared<const nn::Plan>(nn::deployable(net));
-  Exec card(cuda::Gpu::instance(), cuda::Math::f32);
-  nn::EarlyExitRunner runner(plan, default_target(), 4);
-  const std::vector<float> images = sample_images(1);
-  nn::Outcome outcome;
-  for (const nn::ExitRule& rule :
-       {nn::ExitRule{.confidence = nn::Confidence::patience},
-        nn::ExitRule{.confidence = nn::Confidence::cumulative}, nn::ExitRule{.cascade = true}})
-    EXPECT_THROW(runner.run(card, images.data(), 1, {0.5f, 0.5f}, rule, {&outcome, 1}), Error);
+  Exec host, card(cuda::Gpu::instance(), cuda::Math::f32);
+  std::vector<float> logits[2], own[2];
+  for (int i = 0; i < 2; ++i) {
+    nn::EarlyExitRunner runner(plan, host.target(), 4);
+    logits[i].resize(size_t(n * 3 * plan->classes)), own[i].resize(n * 3);
+    runner.run_all(i ? card : host, images.data(), n, logits[i].data(), own[i].data());
+  }
+  EXPECT_TRUE(near(logits[1], logits[0], 2e-5));
+  for (i64 i = 0; i < n * 3; ++i) {
+    if (i % 3 == 2)
+      EXPECT_TRUE(std::isinf(own[1][size_t(i)]));
+    else
+      EXPECT_NEAR(own[1][size_t(i)], own[0][size_t(i)], 1e-4);
+  }
 }
 
 }  // namespace
