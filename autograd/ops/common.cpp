@@ -8,6 +8,18 @@
 
 namespace offramp::ops {
 
+Tensor times_upstream(Backward& back, Tensor gradient) {
+  const double upstream = back.gy_is_one() || is_dry(back.exec()) ? 1.0 : back.gy().item();
+  if (upstream == 1) return gradient;
+  const Device device = gradient.device();
+  gradient = gradient.to(Device::cpu).clone();
+  dispatch("loss", gradient, [&](auto zero) {
+    using T = decltype(zero);
+    for (T& v : gradient.template values<T>()) v = T(ParamOf<T>(v) * ParamOf<T>(upstream));
+  });
+  return gradient.to(device);
+}
+
 Tensor column_sum(Exec& exec, const Tensor& rows) {
   const i64 c = rows.extent(-1), count = rows.count() / std::max<i64>(c, 1);
   Tensor out = Tensor::empty({c}, param_dtype(rows.dtype()), rows.device());

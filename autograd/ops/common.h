@@ -83,6 +83,10 @@ inline Tensor packed(const Tensor& t) {
   return t.contiguous();
 }
 
+// A gradient of a loss that was computed with the loss itself. Almost always the loss is the end of the graph
+// and nothing is left to do.
+Tensor times_upstream(Backward& back, Tensor gradient);
+
 // Sum over the rows of a contiguous tensor [...,c]: the gradient of a bias. Chunks depend on the shape alone
 // and are added in order.
 Tensor column_sum(Exec& exec, const Tensor& rows);

@@ -74,22 +74,9 @@ Variable compute(Exec& exec, const char* op, std::span<const LossTerm> terms, co
     kernels::exit_loss(exec, call);
   });
   if (!needs) return Variable(loss);
-  return Variable::result(loss, std::move(inputs), [gradients = std::move(gradients), op](Backward& back) {
-    // Almost always this is the end of the graph and nothing is left to do.
-    const double upstream = back.gy_is_one() || is_dry(back.exec()) ? 1.0 : back.gy().item();
-    for (size_t k = 0; k < gradients.size(); ++k) {
-      if (!back.wants(k)) continue;
-      Tensor gx = gradients[k];
-      if (upstream != 1) {
-        gx = gx.to(Device::cpu).clone();
-        dispatch(op, gx, [&](auto zero) {
-          using T = decltype(zero);
-          for (T& v : gx.template values<T>()) v = T(ParamOf<T>(v) * ParamOf<T>(upstream));
-        });
-        gx = gx.to(back.gy().device());
-      }
-      back.add(k, std::move(gx));
-    }
+  return Variable::result(loss, std::move(inputs), [gradients = std::move(gradients)](Backward& back) {
+    for (size_t k = 0; k < gradients.size(); ++k)
+      if (back.wants(k)) back.add(k, times_upstream(back, gradients[k]));
   });
 }
 

@@ -28,14 +28,6 @@ data::LoaderOptions training_options(const TrainingData& data, const SearchConfi
   return options;
 }
 
-// Batches where `exec` computes; on a card in the type that activations have there.
-std::unique_ptr<data::BatchSource> source_of(Exec& exec, const TrainingData& data,
-                                             const data::LoaderOptions& options) {
-  if (!exec.gpu()) return std::make_unique<data::Loader>(data.train, data.normalisation, options);
-  const DType dtype = exec.math() == cuda::Math::bf16 ? DType::bf16 : DType::f32;
-  return std::make_unique<data::DeviceLoader>(exec, data.train, data.normalisation, options, dtype);
-}
-
 TrainOptions train_options(const SearchConfig& config, const Regime& regime, u64 seed) {
   return {.epochs = regime.epochs,
           .batch = config.train.batch,
@@ -102,7 +94,7 @@ TrainReport train_phase(Exec& exec, nn::EarlyExitNetwork& network, const Trainin
   TrainOptions options = train_options(config, regime, seed);
   options.epochs = phase.epochs;
   options.constant = phase.part != Part::backbone && config.train.schedule == "constant";
-  options.same_steps = true;
+  options.same_steps = loss.same_steps();
   Trainer trainer(exec, parameters_of(network, phase.part), options, phase.name);
   trainer.keep_checkpoint(phase.checkpoint);
   if (phase.part == Part::exits) trainer.keep_too(parameters_of(network, Part::backbone));
@@ -122,6 +114,13 @@ TrainReport train_phase(Exec& exec, nn::EarlyExitNetwork& network, const Trainin
 }
 
 }  // namespace
+
+std::unique_ptr<data::BatchSource> source_of(Exec& exec, const TrainingData& data,
+                                             const data::LoaderOptions& options) {
+  if (!exec.gpu()) return std::make_unique<data::Loader>(data.train, data.normalisation, options);
+  const DType dtype = exec.math() == cuda::Math::bf16 ? DType::bf16 : DType::f32;
+  return std::make_unique<data::DeviceLoader>(exec, data.train, data.normalisation, options, dtype);
+}
 
 Regime train_regime(const SearchConfig& config) {
   const auto& t = config.train;

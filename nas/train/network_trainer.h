@@ -1,5 +1,8 @@
 // Training of plain networks and of supernets: what one batch does, and with which options.
 #pragma once
+#include <memory>
+
+#include "data/loader.h"
 #include "nas/search/config.h"
 #include "nas/supernet/supernet.h"
 #include "nas/train/trainer.h"
@@ -56,6 +59,10 @@ TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const Train
 TrainReport train_supernet(Exec& exec, const Supernet& supernet, const TrainingData& data,
                            const SearchConfig& config, const Watch& watch, const std::string& checkpoint = "",
                            i64* macs = nullptr);
+
+// Batches where `exec` computes; on a card in the type that activations have there.
+std::unique_ptr<data::BatchSource> source_of(Exec& exec, const TrainingData& data,
+                                             const data::LoaderOptions& options);
 
 // Normalisation statistics of a network re-estimated on the first `images` training images, not augmented.
 void recalibrate(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data, i64 images, i64 batch);

@@ -24,7 +24,7 @@ PhaseLoss::PhaseLoss(Exec& exec, nn::EarlyExitNetwork& network, const TrainingDa
                .costs = {},
                .budget = double(config.target_macs),
                .cost_gradient = c.cost_gradient,
-               .peaks = {}};
+               .peaks = Tensor()};
   if (config.target_macs > 0) {
     nn::MetaParameters none;
     nn::EarlyExitNetwork same(network.architecture(), none);
@@ -40,8 +40,11 @@ void PhaseLoss::before_epoch(i64 epoch) {
     recalibrate(exec_, network_, data_, regime_.recalibrate, config_.train.batch);
   if (support_ && epoch >= config_.confidence.warmup)
     expected_->peaks = class_accuracies(exec_, network_, phase_.part,
-                                        {support_->support, data_.normalisation}, config_.train.batch);
+                                        {support_->support, data_.normalisation}, config_.train.batch)
+                           .to(memory_of(exec_));
 }
+
+bool PhaseLoss::same_steps() const { return !support_; }
 
 Variable PhaseLoss::operator()(const data::Batch& batch) {
   const Answers answers = answers_of(exec_, network_, phase_.part, Variable(batch.images), nn::Mode::train,

@@ -26,6 +26,7 @@ class PhaseLoss {
   TrainingData training() const { return {support_ ? support_->train : data_.train, data_.normalisation}; }
 
   void before_epoch(i64 epoch);
+  bool same_steps() const;  // all steps make the same calls on the same memory; new peaks lie elsewhere
   Variable operator()(const data::Batch& batch);
 
  private:

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "data/loader.h"
-
 namespace offramp::nas {
 
 SupportSplit split_support(const data::Dataset& set, double share, u64 seed) {
@@ -21,32 +19,36 @@ SupportSplit split_support(const data::Dataset& set, double share, u64 seed) {
   return {data::subset(set, data::others(set.size(), taken)), data::subset(set, taken)};
 }
 
-std::vector<double> class_accuracies(Exec& exec, nn::EarlyExitNetwork& network, Part part,
-                                     const TrainingData& support, i64 batch_size) {
+Tensor class_accuracies(Exec& exec, nn::EarlyExitNetwork& network, Part part, const TrainingData& support,
+                        i64 batch_size) {
   const nn::Architecture& input = network.architecture();
   const i64 early = network.exit_count() - 1, classes = input.classes;
-  std::vector<double> right(std::size_t(early * classes), 0), count(std::size_t(classes), 0);
-  data::Loader loader(support.train, support.normalisation,
-                      {.batch = batch_size, .height = input.height, .width = input.width});
-  loader.start(0);
-  for (data::Batch batch; loader.next(batch);) {
+  Tensor shares = Tensor::zeros({early, classes}, DType::f64);
+  double* const right = shares.data<double>();
+  std::vector<double> count(std::size_t(classes), 0);
+  const auto loader =
+      source_of(exec, support, {.batch = batch_size, .height = input.height, .width = input.width});
+  loader->start(0);
+  for (data::Batch batch; loader->next(batch);) {
     const Answers answers =
         answers_of(exec, network, part, Variable(batch.images), nn::Mode::recalibrate, false);
-    const auto labels = batch.labels.values<i64>();
+    const Tensor on_host = batch.labels.to(Device::cpu);
+    const auto labels = on_host.values<i64>();
     for (i64 label : labels) ++count[std::size_t(label)];
     for (i64 e = 0; e < early; ++e) {
-      const Tensor logits = answers.logits[std::size_t(e)].value().contiguous();
+      const Tensor logits =
+          answers.logits[std::size_t(e)].value().contiguous().to(DType::f32).to(Device::cpu);
       const float* const x = std::as_const(logits).data<float>();
       for (i64 s = 0; s < batch.size(); ++s) {
         const float* const row = x + s * classes;
         const i64 label = labels[std::size_t(s)];
-        right[std::size_t(e * classes + label)] += std::max_element(row, row + classes) - row == label;
+        right[e * classes + label] += std::max_element(row, row + classes) - row == label;
       }
     }
   }
-  for (std::size_t i = 0; i < right.size(); ++i)
-    if (const double n = count[i % std::size_t(classes)]; n > 0) right[i] /= n;
-  return right;
+  for (i64 i = 0; i < shares.count(); ++i)
+    if (const double n = count[std::size_t(i % classes)]; n > 0) right[i] /= n;
+  return shares;
 }
 
 }  // namespace offramp::nas

@@ -13,10 +13,10 @@ struct SupportSplit {
 // share * size / classes images of each class (at least one, fewer where a class has fewer), drawn by `seed`.
 SupportSplit split_support(const data::Dataset& set, double share, u64 seed);
 
-// [early exits][classes]: the share of the set's images of a class that each early exit answers rightly, by
-// batch statistics (a frozen backbone by its own), so that it is a function of the parameters alone; 0 for a
-// class without images. Running statistics are touched.
-std::vector<double> class_accuracies(Exec& exec, nn::EarlyExitNetwork& network, Part part,
-                                     const TrainingData& support, i64 batch);
+// f64 [early exits, classes] on the host: the share of the set's images of a class that each early exit
+// answers rightly, by batch statistics (a frozen backbone by its own), so that it is a function of the
+// parameters alone; 0 for a class without images. Running statistics are touched.
+Tensor class_accuracies(Exec& exec, nn::EarlyExitNetwork& network, Part part, const TrainingData& support,
+                        i64 batch);
 
 }  // namespace offramp::nas

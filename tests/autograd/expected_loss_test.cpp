@@ -21,13 +21,15 @@ constexpr i64 kRows = 6, kClasses = 4, kExits = 3;
 struct Problem {
   std::vector<Tensor> inputs;  // logits of three exits, confidences of two
   Tensor labels = Tensor::empty({kRows}, DType::i64);
-  ExpectedLossOptions options{.classes = 0.7,
-                              .truth = 1.3,
-                              .peak = 0.9,
-                              .cost = 1.1,
-                              .costs = {1, 2.5, 4},
-                              .budget = 1.5,
-                              .peaks = {0.1, 0.9, 0.5, 0.3, 0.8, 0.6, 0.2, 0.7}};
+  ExpectedLossOptions options{
+      .classes = 0.7,
+      .truth = 1.3,
+      .peak = 0.9,
+      .cost = 1.1,
+      .costs = {1, 2.5, 4},
+      .budget = 1.5,
+      .peaks = Tensor::from<double>(std::vector<double>{0.1, 0.9, 0.5, 0.3, 0.8, 0.6, 0.2, 0.7},
+                                    {kExits - 1, kClasses})};
 
   explicit Problem(u64 seed) {
     Rng rng(seed);
@@ -78,8 +80,9 @@ struct Problem {
             }
             const double count = best == l ? right[std::size_t(e)] : kRows - right[std::size_t(e)];
             truth -= std::log(best == l ? c : 1 - c) * kRows / (2 * count) / kRows / (kExits - 1);
-            if (!options.peaks.empty())
-              peak += std::pow(c - options.peaks[std::size_t(e * kClasses + l)], 2) / kRows / (kExits - 1);
+            if (options.peaks.defined())
+              peak += std::pow(c - options.peaks.values<double>()[std::size_t(e * kClasses + l)], 2) / kRows /
+                      (kExits - 1);
           }
           if (pass == 0) continue;
           classes += c * stay * entropy / kRows;
@@ -107,7 +110,7 @@ TEST(ExpectedLoss, IsItsDefinition) {
     EXPECT_LT(p.value(), with_costs);
     p.options.costs.clear();
     EXPECT_NEAR(p.value(), p.oracle(), 1e-12);
-    p.options.peaks.clear();
+    p.options.peaks = Tensor();
     EXPECT_NEAR(p.value(), p.oracle(), 1e-12);
   }
 }
@@ -121,7 +124,7 @@ TEST(ExpectedLoss, GradientsAgreeWithDifferences) {
       if (terms == 1) p.options.classes = p.options.truth = p.options.peak = 0;  // the cost alone
       if (terms == 2) p.options.costs.clear();
       if (terms == 3) p.options.budget = 3.9;
-      if (terms == 4) p.options.peaks.clear(), p.options.label_smoothing = 0.2;
+      if (terms == 4) p.options.peaks = Tensor(), p.options.label_smoothing = 0.2;
       if (terms == 5)  // certain beyond the clamp, either way
         for (int i = 0; i < 2; ++i) p.inputs[std::size_t(kExits + i)].data<double>()[i] = i ? 12 : -12;
       const GradcheckResult result = gradcheck(
@@ -159,7 +162,9 @@ TEST(ExpectedLoss, OneExitIsCrossEntropyAndWrongShapesAreRefused) {
   EXPECT_THROW(ops::expected_loss(exec, {logits, logits}, {flat}, l, {}), Error);
   EXPECT_THROW(ops::expected_loss(exec, {logits, logits}, {}, l, {}), Error);
   EXPECT_THROW(ops::expected_loss(exec, {logits, logits}, {sure}, l, {.costs = {1}}), Error);
-  EXPECT_THROW(ops::expected_loss(exec, {logits, logits}, {sure}, l, {.peaks = {1}}), Error);
+  EXPECT_THROW(ops::expected_loss(exec, {logits, logits}, {sure}, l,
+                                  {.peaks = Tensor::from<double>(std::vector<double>{1}, {1})}),
+               Error);
   const std::array<i64, 2> wrong{1, 2};
   EXPECT_THROW(ops::expected_loss(exec, {logits}, {}, Tensor::from<i64>(wrong, {2}), {}), Error);
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "autograd/ops/conv2d.h"
+#include "autograd/ops/expected_loss.h"
 #include "autograd/ops/loss.h"
 #include "data/device_loader.h"
 #include "nas/space/space.h"
@@ -80,8 +81,10 @@ act = "relu"
 )";
 
 struct Toy {
+  explicit Toy(const std::string& text = kSpace) : space(nas::Space::parse(text, "toy")) {}
+
   data::Dataset set = toy_set(24);
-  nas::Space space = nas::Space::parse(kSpace, "toy");
+  nas::Space space;
   nas::Task task{.classes = 4, .channels = 3, .height = kSide, .width = kSide};
   nn::Architecture architecture() const { return space.decode(space.max_genotype(), task); }
 };
@@ -180,15 +183,14 @@ nas::Regime regime_of(const nas::SearchConfig& config, i64 epochs, double lr) {
   return regime;
 }
 
-std::vector<float> trained(Exec& exec, const Toy& toy, const nas::SearchConfig& config, i64 epochs,
-                           double* loss) {
+std::vector<float> trained(Exec& exec, const Toy& toy, const nas::SearchConfig& config,
+                           const nas::Regime& regime, double* loss) {
   nn::FreshParameters fresh{Rng(3)};
   nn::ParametersOn source(memory_of(exec), fresh);
   nn::EarlyExitNetwork network(toy.architecture(), source);
   const data::Normalisation normalisation = data::channel_statistics(toy.set);
   const nas::TrainingData data{toy.set, normalisation};
-  const nas::TrainReport report =
-      nas::train_network(exec, network, data, config, regime_of(config, epochs, 0.02), 1, "toy", {});
+  const nas::TrainReport report = nas::train_network(exec, network, data, config, regime, 1, "toy", {});
   nas::recalibrate(exec, network, data, 12, kBatch);
   if (loss) *loss = report.last_loss;
   std::vector<float> all;
@@ -198,6 +200,66 @@ std::vector<float> trained(Exec& exec, const Toy& toy, const nas::SearchConfig& 
     all.insert(all.end(), values.begin(), values.end());
   }
   return all;
+}
+
+// All terms, two early exits; gradients for every input.
+TEST(CudaTraining, ExpectedLossIsTheHosts) {
+  OFFRAMP_NEEDS_CARD();
+  constexpr i64 kRows = 300, kClasses = 5, kExits = 3;  // more rows than a block has threads
+  Rng rng(11);
+  std::vector<Tensor> values;
+  for (i64 i = 0; i < 2 * kExits - 1; ++i) {
+    values.push_back(Tensor::empty({kRows, i < kExits ? kClasses : 1}));
+    for (float& v : values.back().values<float>()) v = rng.uniform(-2, 2);
+  }
+  Tensor labels = Tensor::empty({kRows}, DType::i64);
+  for (i64& label : labels.values<i64>()) label = i64(rng.below(kClasses));
+  const Tensor peaks = Tensor::from<double>(
+      std::vector<double>{0.1, 0.9, 0.5, 0.3, 0.8, 0.6, 0.2, 0.7, 0.4, 1}, {2, kClasses});
+  for (const bool all : {true, false}) {
+    const auto run = [&](Exec& exec) {
+      std::vector<Variable> in;
+      for (const Tensor& t : values) in.emplace_back(t.to(memory_of(exec)), true);
+      ops::ExpectedLossOptions options{.classes = 0.7, .truth = 1.3, .peak = 0.9, .cost = 1.1};
+      if (all) {
+        options.label_smoothing = 0.1, options.costs = {1, 2.5, 4}, options.budget = 1.5;
+        options.peaks = peaks.to(memory_of(exec));
+      }
+      const Variable loss = ops::expected_loss(exec, {in[0], in[1], in[2]}, {in[3], in[4]},
+                                               labels.to(memory_of(exec)), options);
+      backward(exec, loss);
+      std::vector<float> out{float(loss.value().item())};
+      for (const Variable& v : in) {
+        const Tensor g = v.grad().to(Device::cpu);
+        out.insert(out.end(), g.values<float>().begin(), g.values<float>().end());
+      }
+      return out;
+    };
+    Exec host, card(cuda::Gpu::instance(), cuda::Math::f32);
+    const auto want = run(host), got = run(card);
+    EXPECT_TRUE(near(got, want, 1e-6)) << all;
+    EXPECT_EQ(run(card), got);
+  }
+}
+
+// Exits that learn when to be left: backbone, then exits on it, frozen, with peaks from the second epoch on.
+TEST(CudaTraining, LearnedConfidencesTrain) {
+  OFFRAMP_NEEDS_CARD();
+  const Toy toy(std::string("learned_confidence = true\n") + kSpace);
+  nas::SearchConfig config = toy_config();
+  config.train.loss = "expected", config.train.freeze_backbone = true;
+  config.target_macs = 20'000, config.confidence.support = 0.2, config.confidence.warmup = 1;
+  nas::Regime regime = regime_of(config, 2, 0.02);
+  regime.backbone_epochs = 1;
+  Exec host, card(cuda::Gpu::instance(), cuda::Math::f32), bf16(cuda::Gpu::instance(), cuda::Math::bf16);
+  const auto want = trained(host, toy, config, regime, nullptr),
+             got = trained(card, toy, config, regime, nullptr);
+  ASSERT_EQ(got.size(), want.size());
+  EXPECT_TRUE(near(got, want, 2e-2));
+  EXPECT_EQ(trained(card, toy, config, regime, nullptr), got);
+  double loss = NAN;
+  trained(bf16, toy, config, regime, &loss);
+  EXPECT_TRUE(std::isfinite(loss));
 }
 
 // Steps 3 and later are replays of a captured graph.
@@ -210,14 +272,15 @@ TEST(CudaTraining, CapturedStepsAreTheHosts) {
     config.train.ema = ema;
     config.train.equilibrium = ema > 0;  // beside the plain sum
     Exec host, card(cuda::Gpu::instance(), cuda::Math::f32), bf16(cuda::Gpu::instance(), cuda::Math::bf16);
+    const nas::Regime regime = regime_of(config, 2, 0.02);
     double host_loss = 0, card_loss = 0, bf16_loss = 0;
-    const auto want = trained(host, toy, config, 2, &host_loss),
-               got = trained(card, toy, config, 2, &card_loss);
+    const auto want = trained(host, toy, config, regime, &host_loss),
+               got = trained(card, toy, config, regime, &card_loss);
     EXPECT_NEAR(card_loss, host_loss, 1e-3 * host_loss);
     ASSERT_EQ(got.size(), want.size());
     EXPECT_TRUE(near(got, want, 2e-2));
-    EXPECT_EQ(trained(card, toy, config, 2, nullptr), got);
-    trained(bf16, toy, config, 2, &bf16_loss);
+    EXPECT_EQ(trained(card, toy, config, regime, nullptr), got);
+    trained(bf16, toy, config, regime, &bf16_loss);
     EXPECT_NEAR(bf16_loss, host_loss, 0.1 * host_loss);
   }
 }

@@ -202,13 +202,14 @@ TEST_F(TrainPhases, SupportHasAsManyOfEachClass) {
   nn::EarlyExitNetwork net = fresh();
   trained(net, regime_);
   const TrainingData support{split.support, normalisation_};
-  const std::vector<double> got = class_accuracies(exec, net, Part::all, support, 64);
+  const Tensor accuracies = class_accuracies(exec, net, Part::all, support, 64);
+  const auto got = accuracies.values<double>();
   data::Loader loader(split.support, normalisation_, {.batch = 30, .height = 28, .width = 28});
   loader.start(0);
   data::Batch batch;
   ASSERT_TRUE(loader.next(batch));
   const auto logits = net.forward(exec, Variable(batch.images), nn::Mode::recalibrate);
-  ASSERT_EQ(got.size(), (logits.size() - 1) * 10);
+  ASSERT_EQ(accuracies.shape(), (Shape{i64(logits.size()) - 1, 10}));
   for (std::size_t e = 0; e + 1 < logits.size(); ++e)
     for (i64 label = 0; label < 10; ++label) {
       const Tensor x = logits[e].value().contiguous();

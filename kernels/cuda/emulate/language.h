@@ -126,6 +126,7 @@ inline float __expf(float v) { return std::exp(v); }
 inline float __fdividef(float a, float b) { return a / b; }
 inline float rsqrtf(float v) { return 1.0f / std::sqrt(v); }
 using std::isfinite;
+using std::signbit;
 using std::max;
 using std::min;
 
