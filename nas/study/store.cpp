@@ -324,10 +324,14 @@ TrainingCost Store::training_cost() const {
 
 void Store::add_event(const std::string& kind, const std::string& text) {
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  add({.unix_seconds = now.count(), .kind = kind, .text = text});
+}
+
+void Store::add(const EventRecord& event) {
   Statement(impl_->db, "INSERT INTO event(unix_seconds, kind, text) VALUES(?,?,?)")
-      .bind(now.count())
-      .bind(kind)
-      .bind(text)
+      .bind(event.unix_seconds)
+      .bind(event.kind)
+      .bind(event.text)
       .finish();
 }
 

@@ -65,6 +65,7 @@ class Store {
   TrainingCost training_cost() const;
 
   void add_event(const std::string& kind, const std::string& text);  // stamped with the time of day
+  void add(const EventRecord& event);
   std::vector<EventRecord> events() const;
 
  private:

@@ -70,6 +70,13 @@ std::string known_run(const TempDir& dir, const std::string& name, const std::st
   store.add_rung(rung);
   store.set_training_macs(nas::kPhaseSupernet, 20'000'000);
   store.set_training_macs(nas::phase_of_final(3), 300'000'000);
+  // 2.5 s of computing, and a pause.
+  for (const auto& [at, kind] : {std::pair(100.0, "start"),
+                                 {101.5, "supernet"},
+                                 {102.0, "interrupt"},
+                                 {500.0, "resume"},
+                                 {500.5, "finish"}})
+    store.add(nas::EventRecord{.unix_seconds = at, .kind = kind, .text = ""});
   store.set_meta("finished", "1");
   return run;
 }
