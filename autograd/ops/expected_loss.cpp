@@ -1,7 +1,5 @@
 #include "autograd/ops/expected_loss.h"
 
-#include <cmath>
-
 #include "autograd/ops/common.h"
 #include "kernels/expected_loss/expected_loss.h"
 
@@ -9,6 +7,7 @@ namespace offramp::ops {
 namespace {
 
 constexpr const char* kOp = "expected_loss";
+
 void require(const std::vector<Variable>& logits, const std::vector<Variable>& confidence,
              const Tensor& labels, const ExpectedLossOptions& o) {
   if (logits.empty() || confidence.size() + 1 != logits.size())

@@ -13,12 +13,12 @@ class AdamW : public Optimizer {
  public:
   explicit AdamW(std::vector<NamedParameter> parameters, const AdamWOptions& options = {});
   void step(Exec& exec, double lr, double grad_scale = 1) override;
+  void step_on_card(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+                    const kernels::cuda::StepState* state) const override;
   StateDict state() const override;  // "<name>.m", "<name>.v" and "<name>.steps" (i64 [1])
 
  private:
   void add_state(std::size_t index, kernels::cuda::UpdateEntry& entry) override;
-  void update_all(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
-                  const kernels::cuda::StepState* state) const override;
 
   struct Moments {
     Tensor m, v;

@@ -37,8 +37,9 @@ void CardUpdate::set_step(double lr) {
 void CardUpdate::step(const Tensor& loss) {
   if constexpr (cuda::kBuilt) {
     auto& gpu = *exec_.gpu();
-    kernels::cuda::clip_all(gpu, optimizer_.entries(), float(clip_), loss.data<float>(), on_card(state_));
-    optimizer_.step_on_card(gpu, on_card(state_));
+    const auto list = optimizer_.entries();
+    kernels::cuda::clip_all(gpu, list, float(clip_), loss.data<float>(), on_card(state_));
+    optimizer_.step_on_card(gpu, list, on_card(state_));
     if (ema_) kernels::cuda::ema_all(gpu, ema_->entries(), on_card(state_));
   }
 }

@@ -39,10 +39,6 @@ std::vector<kernels::cuda::UpdateEntry> Optimizer::entries() {
   return list;
 }
 
-void Optimizer::step_on_card(cuda::Gpu& gpu, const kernels::cuda::StepState* state) {
-  update_all(gpu, entries(), state);
-}
-
 void Optimizer::load_state(const StateDict& state) { restore_tensors(this->state(), state); }
 
 GradientNorm clip_gradients(Exec& exec, const std::vector<NamedParameter>& parameters, double max_norm) {

@@ -25,9 +25,10 @@ class Optimizer {
 
   // One update; every gradient is multiplied by grad_scale first (clipping).
   virtual void step(Exec& exec, double lr, double grad_scale = 1) = 0;
-  // The same on a card (nn/optim/card_update.h), where all that changes from step to step lies in `state`.
-  void step_on_card(cuda::Gpu& gpu, const kernels::cuda::StepState* state);
-  // Of parameters that have a gradient, for updates on a card.
+  // The same on a card (nn/optim/card_update.h) over entries(), those of parameters that have a gradient; all
+  // that changes from step to step lies in `state`.
+  virtual void step_on_card(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+                            const kernels::cuda::StepState* state) const = 0;
   std::vector<kernels::cuda::UpdateEntry> entries();
   void zero_grad();
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
@@ -43,8 +44,6 @@ class Optimizer {
  private:
   // What the rule keeps for parameter `index`, and its weight decay.
   virtual void add_state(std::size_t index, kernels::cuda::UpdateEntry& entry) = 0;
-  virtual void update_all(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
-                          const kernels::cuda::StepState* state) const = 0;
 };
 
 // Euclidean norm over all gradients, and the factor that brings it down to max_norm (1 when it is below;

@@ -14,12 +14,12 @@ class Sgd : public Optimizer {
  public:
   explicit Sgd(std::vector<NamedParameter> parameters, const SgdOptions& options = {});
   void step(Exec& exec, double lr, double grad_scale = 1) override;
+  void step_on_card(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+                    const kernels::cuda::StepState* state) const override;
   StateDict state() const override;  // "<name>.velocity"
 
  private:
   void add_state(std::size_t index, kernels::cuda::UpdateEntry& entry) override;
-  void update_all(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
-                  const kernels::cuda::StepState* state) const override;
 
   SgdOptions options_;
   std::vector<Tensor> velocity_;
