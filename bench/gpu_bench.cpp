@@ -15,6 +15,7 @@
 #include "nn/loss.h"
 #include "nn/network.h"
 #include "nn/optim/card_update.h"
+#include "nn/optim/sgd.h"
 #include "nn/plan/card_runner.h"
 #include "nn/record.h"
 
