@@ -11,7 +11,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSmall =
     " --data synthetic --space small --seed 3 --set search.evals=16 --set supernet.epochs=1 --set "
-    "supernet.random_subnets=1 --set search.population=4 --set candidate.recalibrate=64 --set "
+    "supernet.random_subnets=1 --set search.sampler=nsga2 --set search.population=4 --set "
+    "candidate.recalibrate=64 --set "
     "train.samples=192 --set train.batch=64 --set tune.samples=200 --set final.epochs=1 --set final.count=1 ";
 
 std::string waiting_for(const std::string& condition) {
@@ -107,7 +108,8 @@ TEST(SearchVerb, WhatItRefuses) {
 // Recipe < file < --set < flags, wherever the recipe is named; the run keeps what came of it.
 TEST(SearchVerb, ARecipeIsTheGroundOfEverythingElse) {
   const TempDir dir;
-  const std::string file = dir.write("mine.toml", "recipe = \"edanas\"\n[tune]\nkind = \"exact\"\n[search]\nbatch = 4\n");
+  const std::string file =
+      dir.write("mine.toml", "recipe = \"edanas\"\n[tune]\nkind = \"exact\"\n[search]\nbatch = 4\n");
   const std::string tiny =
       " --data synthetic --space small --evals 5 --set train.samples=200 --set tune.samples=100"
       " --set supernet.epochs=0 --set candidate.epochs=0 --set final.epochs=0 --set search.initial=2"
