@@ -50,6 +50,9 @@ void run_train(Console& console, const Words& words) {
   if (batch) config.train.batch = *batch;
   if (target) config.target_macs = *target;
 
+  if (config.train.teacher == "supernet")
+    throw usage_error("train.teacher=supernet: there is no supernet where one network is trained");
+
   const nas::Space space = nas::Space::load(config.space);
   nas::require_consistent(config, space);
   const nas::Genotype genotype = space.canonical(space.from_text(genotype_text));

@@ -105,6 +105,17 @@ Tuning CandidateEvaluator::tuning_of(const Genotype& genotype) const {
   return tuning;
 }
 
+nn::EarlyExitNetwork* CandidateEvaluator::teacher() const {
+  if (config_.train.teacher != "supernet") return nullptr;
+  if (!teacher_) {
+    if (!supernet_) throw Error("the supernet is to teach, but there is none");
+    teacher_.emplace(supernet_->extract(space_.max_genotype()));
+    recalibrate(exec_, *teacher_, {splits_.train, normalisation_}, config_.final.recalibrate,
+                config_.train.batch);
+  }
+  return &*teacher_;
+}
+
 nn::EarlyExitNetwork CandidateEvaluator::starting_network(const Genotype& genotype, bool from_scratch) const {
   if (!from_scratch) {
     if (!supernet_) throw Error("a network is to inherit weights, but there is no supernet");
@@ -125,8 +136,9 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
       starting_network(genotype, candidate ? candidates_from_scratch(config_) : finals_from_scratch(config_));
   Regime regime = candidate ? candidate_regime(config_) : final_regime(config_);
   regime.stop_after = stop_after;
-  const TrainingData training{splits_.train, normalisation_};
+  TrainingData training{splits_.train, normalisation_};
   if (regime.trains()) {
+    training.teacher = teacher();
     const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
     train_network(exec_, network, training, config_, regime, seed, phase, watch, checkpoint, macs);
   }

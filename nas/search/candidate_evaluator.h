@@ -1,6 +1,7 @@
 // From a genotype to a score: weights, normalisation, plan, thresholds, exact cost.
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "data/dataset.h"
 #include "nas/latency/table.h"
@@ -74,6 +75,7 @@ class CandidateEvaluator {
   CandidateRecord evaluate(const Proposal& proposal, const Rung& rung, const Watch& watch) const;
 
  private:
+  nn::EarlyExitNetwork* teacher() const;  // null: the network teaches itself
   nn::EarlyExitNetwork starting_network(const Genotype& genotype, bool from_scratch) const;
   Tuning tuning_of(const Genotype& genotype) const;
 
@@ -84,6 +86,7 @@ class CandidateEvaluator {
   const data::Normalisation& normalisation_;
   const SearchConfig& config_;
   const LatencyTable* latency_;
+  mutable std::optional<nn::EarlyExitNetwork> teacher_;  // made when it is first wanted
 };
 
 // Expected latency of one image at the chosen thresholds, with the exit shares of the tune split.

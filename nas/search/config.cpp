@@ -55,7 +55,8 @@ bool finals_from_scratch(const SearchConfig& config) {
   return config.final.init == "candidate" ? candidates_from_scratch(config) : config.final.init == "scratch";
 }
 bool wants_supernet(const SearchConfig& config) {
-  return !candidates_from_scratch(config) || !finals_from_scratch(config);
+  return !candidates_from_scratch(config) || !finals_from_scratch(config) ||
+         config.train.teacher == "supernet";
 }
 
 void require_consistent(const SearchConfig& config) {
@@ -72,6 +73,9 @@ void require_consistent(const SearchConfig& config) {
   if (config.tune.kind == "grid" && !tuning_target(config))
     throw usage_error(
         "tune.kind=grid tunes towards a target: set target_macs (--target-macs) or target_latency_us too");
+  if (config.train.teacher == "supernet" && (config.train.loss == "expected" || config.train.distill == 0))
+    throw usage_error(
+        "train.teacher=supernet has nothing to say under train.loss=expected or train.distill=0");
   if (config.train.equilibrium && config.train.freeze_backbone)
     throw usage_error(
         "train.equilibrium is about gradients in the trunk, and train.freeze_backbone leaves none");

@@ -76,7 +76,10 @@ struct SearchConfig {
     i64 batch = 128, epochs = 10, backbone_epochs = 0;
     std::string optimizer = "sgd";  // with Nesterov's momentum; adamw: momentum is its beta1
     double lr = 0.1, momentum = 0.9, weight_decay = 5e-4, warmup = 0.1, label_smoothing = 0.05, clip = 5;
-    double distill = 0.5;             // weight of the final exit's answer as a teacher of the early ones
+    double distill = 0.5;  // weight of a teacher's answer beside the labels
+    // final: the network's own last exit, of the early ones; supernet: the largest network of the supernet,
+    // of all.
+    std::string teacher = "final";
     bool freeze_backbone = false;     // epochs train early exits alone, on the backbone as it is
     std::string schedule = "cosine";  // constant: the learning rate stays where exits are trained
     // sum: of the exits' losses. expected: of exits that learn how sure they are (Confidence); the supernet's

@@ -145,6 +145,7 @@ class Keys : public KeyList {
         "train.clip", [](auto& c) -> auto& { return c.train.clip; }, 0, 1e9);
     number(
         "train.distill", [](auto& c) -> auto& { return c.train.distill; }, 0, 1);
+    text("train.teacher", [](auto& c) -> auto& { return c.train.teacher; }, {"final", "supernet"});
     text("train.loss", [](auto& c) -> auto& { return c.train.loss; }, {"sum", "weighted", "expected"});
     weights(
         "train.exit_weights", [](auto& c) -> auto& { return c.train.exit_weights; });

@@ -269,12 +269,15 @@ class Run {
     if (config_.search.training_macs == 0) return config_.final.epochs;
     const TrainingCost spent = store_.training_cost();
     const i64 batch = config_.train.batch, images = std::max<i64>(1, splits_.train.size() / batch) * batch;
+    const i64 teacher = config_.train.teacher == "supernet"
+                            ? teaching_macs(space_.decode(space_.max_genotype(), task_of(splits_.train)))
+                            : 0;
     i64 epoch = 0, left = config_.search.training_macs - spent.supernet - spent.candidates;
     for (i64 id : ids) {
       const nn::Architecture network = space_.decode(store_.candidate(id)->genotype, task_of(splits_.train));
-      epoch += images * forward_macs(network);
+      epoch += images * (forward_macs(network) + teacher);
       if (config_.final.backbone_epochs > 0)
-        left -= config_.final.backbone_epochs * images * forward_macs(backbone_of(network));
+        left -= config_.final.backbone_epochs * images * (forward_macs(backbone_of(network)) + teacher);
     }
     const i64 epochs = left > 0 && epoch > 0 ? left / epoch : 0;
     watch_.note("final networks: " + std::to_string(epochs) + " epochs each");

@@ -84,6 +84,13 @@ Regime regime_of(const SearchConfig& config, const auto& own) {
   return regime;
 }
 
+i64 step_macs(const nn::Architecture& network, Part part, const TrainingData& data,
+              const SearchConfig& config) {
+  const i64 teacher = data.teacher ? teaching_macs(data.teacher->architecture()) : 0;
+  return (forward_macs(part == Part::backbone ? backbone_of(network) : network) + teacher) *
+         config.train.batch;
+}
+
 TrainReport train_phase(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                         const SearchConfig& config, const Regime& regime, u64 seed, const Phase& phase,
                         const Watch& watch, i64* macs) {
@@ -99,10 +106,7 @@ TrainReport train_phase(Exec& exec, nn::EarlyExitNetwork& network, const Trainin
   trainer.keep_checkpoint(phase.checkpoint);
   if (phase.part == Part::exits) trainer.keep_too(parameters_of(network, Part::backbone));
   trainer.before_epoch([&](i64 epoch) { loss.before_epoch(epoch); });
-  if (macs)
-    trainer.count_macs(
-        forward_macs(phase.part == Part::backbone ? backbone_of(whole) : whole) * config.train.batch, macs,
-        phase.macs_before);
+  if (macs) trainer.count_macs(step_macs(whole, phase.part, data, config), macs, phase.macs_before);
   return trainer.run(
       *loader,
       [&](const data::Batch& batch, i64) {
@@ -148,6 +152,8 @@ i64 forward_macs(const nn::Architecture& architecture) {
   return nn::exit_costs(nn::deployable(network)).back().leave_macs;
 }
 
+i64 teaching_macs(const nn::Architecture& teacher) { return forward_macs(backbone_of(teacher)); }
+
 Task task_of(const data::Dataset& set) {
   return {.classes = i64(set.classes.size()),
           .channels = set.channels(),
@@ -170,9 +176,8 @@ TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const Train
   if (regime.backbone_epochs > 0) {
     const Phase first{Part::backbone, regime.backbone_epochs, phase + " backbone",
                       checkpoint.empty() ? "" : checkpoint + ".backbone"};
-    const i64 batches = data.train.size() / config.train.batch;
-    last.macs_before =
-        first.epochs * batches * forward_macs(backbone_of(network.architecture())) * config.train.batch;
+    last.macs_before = first.epochs * (data.train.size() / config.train.batch) *
+                       step_macs(network.architecture(), Part::backbone, data, config);
     if (macs) *macs = last.macs_before;
     // The checkpoint of the last phase holds what the first one came to.
     if (checkpoint.empty() || !fs::exists(checkpoint))

@@ -13,6 +13,9 @@ namespace offramp::nas {
 struct TrainingData {
   const data::Dataset& train;
   const data::Normalisation& normalisation;
+  // Its final exit, on images resized to what it takes, teaches every exit of a plain network, in place of
+  // the network's own final exit. Its statistics are those that it answers from.
+  nn::EarlyExitNetwork* teacher = nullptr;
 };
 
 // What a network trained on `set` sees and answers.
@@ -23,10 +26,12 @@ std::vector<double> exit_weights(const SearchConfig& config, i64 exits);
 
 // MACs of one image's forward pass in training: through every exit, as the deployed plan counts them.
 i64 forward_macs(const nn::Architecture& architecture);
+// The same of a teacher, which runs past its early exits.
+i64 teaching_macs(const nn::Architecture& teacher);
 
-// Both trainings below tell in `macs`, unless it is null, what they cost: forward MACs x images, a figure
-// that depends on no machine. Steps before an interruption count too, statistics re-estimated afterwards do
-// not.
+// Both trainings below tell in `macs`, unless it is null, what they cost: forward MACs x images, a teacher's
+// included, a figure that depends on no machine. Steps before an interruption count too, statistics
+// re-estimated afterwards do not.
 
 // What candidates, final networks and `train` choose for themselves in training one network.
 struct Regime {
@@ -42,11 +47,12 @@ Regime candidate_regime(const SearchConfig& config);
 Regime final_regime(const SearchConfig& config);
 
 // A plain network on its own (or fine-tuned from weights it has): cross entropy at every exit, weighted and
-// meeting in the trunk as config.train has it, the final exit teaching the earlier ones; or the expected loss
-// of exits that learn how sure they are (config.confidence). With regime.backbone_epochs the backbone is
-// trained first, on the final exit's cross entropy; then everything, or with config.train.freeze_backbone the
-// early exits alone, on the backbone as it will be deployed. Everything that `regime` leaves open comes from
-// config.train. Throws Error(usage) for the expected loss where exits learn no confidence.
+// meeting in the trunk as config.train has it, the final exit (or data.teacher) teaching the earlier ones; or
+// the expected loss of exits that learn how sure they are (config.confidence). With regime.backbone_epochs
+// the backbone is trained first, on the final exit's cross entropy; then everything, or with
+// config.train.freeze_backbone the early exits alone, on the backbone as it will be deployed. Everything that
+// `regime` leaves open comes from config.train. Throws Error(usage) for the expected loss where exits learn
+// no confidence.
 TrainReport train_network(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                           const SearchConfig& config, const Regime& regime, u64 seed,
                           const std::string& phase, const Watch& watch, const std::string& checkpoint = "",

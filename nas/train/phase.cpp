@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "autograd/ops/resize.h"
 #include "nas/seeds.h"
 #include "nn/record.h"
 
@@ -46,12 +47,23 @@ void PhaseLoss::before_epoch(i64 epoch) {
 
 bool PhaseLoss::same_steps() const { return !support_; }
 
+Tensor PhaseLoss::taught(const data::Batch& batch) {
+  if (!data_.teacher) return {};
+  const nn::Architecture& input = data_.teacher->architecture();
+  Variable images(batch.images);
+  if (images.shape()[1] != input.height || images.shape()[2] != input.width)
+    images = ops::resize(exec_, images, input.height, input.width, kernels::ResizeKind::bilinear);
+  return answers_of(exec_, *data_.teacher, Part::backbone, images, nn::Mode::evaluate, false)
+      .logits.back()
+      .value();
+}
+
 Variable PhaseLoss::operator()(const data::Batch& batch) {
   const Answers answers = answers_of(exec_, network_, phase_.part, Variable(batch.images), nn::Mode::train,
                                      config_.train.equilibrium);
   if (expected_)
     return ops::expected_loss(exec_, answers.logits, answers.confidence, batch.labels, *expected_);
-  return nn::exit_loss(exec_, answers.logits, batch.labels, plain_);
+  return nn::exit_loss(exec_, answers.logits, batch.labels, plain_, taught(batch));
 }
 
 }  // namespace offramp::nas

@@ -23,13 +23,17 @@ class PhaseLoss {
             const Regime& regime, const Phase& phase, u64 seed);
 
   // Without the support set, where there is one.
-  TrainingData training() const { return {support_ ? support_->train : data_.train, data_.normalisation}; }
+  TrainingData training() const {
+    return {support_ ? support_->train : data_.train, data_.normalisation, data_.teacher};
+  }
 
   void before_epoch(i64 epoch);
   bool same_steps() const;  // all steps make the same calls on the same memory; new peaks lie elsewhere
   Variable operator()(const data::Batch& batch);
 
  private:
+  Tensor taught(const data::Batch& batch);  // the teacher's logits; undefined without one
+
   Exec& exec_;
   nn::EarlyExitNetwork& network_;
   const TrainingData& data_;

@@ -274,6 +274,31 @@ TEST_F(SearchTraining, CandidatesOptimiserIsTheirOwn) {
   EXPECT_NE(answers("candidate.weight_decay=0.9"), plain);
 }
 
+TEST_F(SearchTraining, TheSupernetsLargestNetworkMayTeach) {
+  SearchRequest r = scratch("run");
+  set_assignment(r.config, "train.distill=0");
+  EXPECT_EQ(thrown_by([&] {
+              set_assignment(r.config, "train.teacher=supernet");
+              create_run(r, false);
+            }).kind,
+            Error::Kind::usage);
+  set_assignment(r.config, "train.distill=0.5");
+  const auto accuracies = [&](const char* name) {
+    r.out = dir_ / name;
+    whole(r);
+    std::vector<double> all;
+    for (const CandidateRecord& c : archive(r.out).candidates()) all.push_back(c.accuracy_tune);
+    return all;
+  };
+  const auto taught = accuracies("taught");
+  EXPECT_TRUE(fs::exists(r.out + "/supernet.safetensors"));  // though nobody starts from it
+  EXPECT_GT(archive(r.out).training_cost().supernet, 0);
+  const i64 dear = archive(r.out).candidate(0)->train_macs;
+  set_assignment(r.config, "train.teacher=final");
+  EXPECT_NE(accuracies("alone"), taught);
+  EXPECT_GT(dear, archive(r.out).candidate(0)->train_macs);
+}
+
 TEST_F(SearchTraining, UntrainedCandidatesAreRefused) {
   SearchRequest r = scratch("run");
   r.config.candidate.epochs = 0;

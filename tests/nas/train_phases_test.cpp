@@ -35,8 +35,8 @@ class TrainPhases : public SearchRun {
   TrainReport trained(nn::EarlyExitNetwork& network, const Regime& regime, const std::string& checkpoint = "",
                       const Watch& watch = {}, i64* macs = nullptr) {
     Exec exec(default_target(), 1);
-    return train_network(exec, network, {splits_.train, normalisation_}, config_, regime, 5, "net", watch,
-                         checkpoint, macs);
+    return train_network(exec, network, {splits_.train, normalisation_, teacher_}, config_, regime, 5, "net",
+                         watch, checkpoint, macs);
   }
   // Names of the parameters that differ.
   static std::set<std::string> moved(const nn::EarlyExitNetwork& a, const nn::EarlyExitNetwork& b) {
@@ -54,6 +54,7 @@ class TrainPhases : public SearchRun {
   data::Splits splits_;
   data::Normalisation normalisation_;
   Space space_;
+  nn::EarlyExitNetwork* teacher_ = nullptr;
   const Regime regime_{.epochs = 2, .backbone_epochs = 2, .lr = 0.05, .clip = 5, .recalibrate = 64};
 };
 
@@ -118,6 +119,38 @@ TEST_F(TrainPhases, InterruptedAnywhereTheyEndTheSame) {
     trained(last, regime_, checkpoint, {}, &macs_of_parts);
     EXPECT_TRUE(moved(whole, last).empty());
     EXPECT_EQ(macs_of_parts, macs);
+  }
+}
+
+// Taught by it alone, nothing learns from labels. It sees images of its own size, and its passes cost.
+TEST_F(TrainPhases, ATeacherTeachesEveryExit) {
+  nn::FreshParameters source{Rng(4)};
+  Task wider = task_of(splits_.train);
+  wider.height = wider.width = 36;
+  nn::EarlyExitNetwork teacher(space_.decode(space_.max_genotype(), wider), source);
+  config_.train.distill = 1;
+  Regime regime = regime_;
+  const auto trained_on = [&](i64 shift, i64* macs) {
+    data::Splits shifted = splits_;
+    std::swap(splits_, shifted);
+    for (i64& label : splits_.train.labels) label = (label + shift) % 10;
+    nn::EarlyExitNetwork network = fresh();
+    trained(network, regime, "", {}, macs);
+    std::swap(splits_, shifted);
+    return network;
+  };
+  for (const bool backbone_first : {false, true}) {
+    regime.backbone_epochs = backbone_first ? 1 : 0;
+    i64 alone = 0, taught = 0;
+    teacher_ = nullptr;
+    const nn::EarlyExitNetwork own = trained_on(0, &alone);
+    EXPECT_FALSE(moved(own, trained_on(1, nullptr)).empty());
+    teacher_ = &teacher;
+    const nn::EarlyExitNetwork other = trained_on(0, &taught);
+    EXPECT_FALSE(moved(own, other).empty());
+    EXPECT_TRUE(moved(other, trained_on(1, nullptr)).empty());
+    EXPECT_EQ(taught - alone,
+              64 * 3 * (regime.epochs + regime.backbone_epochs) * teaching_macs(teacher.architecture()));
   }
 }
 
