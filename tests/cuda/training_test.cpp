@@ -188,8 +188,12 @@ std::vector<float> trained(Exec& exec, const Toy& toy, const nas::SearchConfig& 
   nn::FreshParameters fresh{Rng(3)};
   nn::ParametersOn source(memory_of(exec), fresh);
   nn::EarlyExitNetwork network(toy.architecture(), source);
+  nn::FreshParameters strange{Rng(4)};
+  nn::ParametersOn other(memory_of(exec), strange);
+  nn::EarlyExitNetwork teacher(toy.architecture(), other);  // stands in for a supernet's largest network
   const data::Normalisation normalisation = data::channel_statistics(toy.set);
-  const nas::TrainingData data{toy.set, normalisation};
+  const nas::TrainingData data{toy.set, normalisation,
+                               config.train.teacher == "supernet" ? &teacher : nullptr};
   const nas::TrainReport report = nas::train_network(exec, network, data, config, regime, 1, "toy", {});
   nas::recalibrate(exec, network, data, 12, kBatch);
   if (loss) *loss = report.last_loss;
@@ -266,11 +270,12 @@ TEST(CudaTraining, LearnedConfidencesTrain) {
 TEST(CudaTraining, CapturedStepsAreTheHosts) {
   OFFRAMP_NEEDS_CARD();
   const Toy toy;
-  for (const double ema : {0.0, 0.9}) {
+  for (const char* variant : {"plain", "averaged", "taught"}) {
+    SCOPED_TRACE(variant);
     nas::SearchConfig config = toy_config();
-    config.train.optimizer = ema > 0 ? "adamw" : "sgd";
-    config.train.ema = ema;
-    config.train.equilibrium = ema > 0;  // beside the plain sum
+    if (variant == std::string("averaged"))
+      config.train.optimizer = "adamw", config.train.ema = 0.9, config.train.equilibrium = true;
+    if (variant == std::string("taught")) config.train.teacher = "supernet";
     Exec host, card(cuda::Gpu::instance(), cuda::Math::f32), bf16(cuda::Gpu::instance(), cuda::Math::bf16);
     const nas::Regime regime = regime_of(config, 2, 0.02);
     double host_loss = 0, card_loss = 0, bf16_loss = 0;
