@@ -139,6 +139,7 @@ Scored expected(const Teaching& teaching, const SearchConfig::Limits& limits, co
   }
   return {values_of(teaching.objectives, figures), violation_of({.full_macs = figures.full_macs,
                                                                  .params = figures.params,
+                                                                 .memory = costs.memory,
                                                                  .avg_macs = figures.avg_macs,
                                                                  .avg_us = figures.latency_us},
                                                                 limits)};

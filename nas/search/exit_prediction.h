@@ -19,7 +19,9 @@ struct ExactCosts {
   std::vector<double> leave_macs;
   std::vector<double> head_macs;  // of the exit itself at each of these positions; 0 where it is off
   i64 params = 0;
+  i64 memory = 0;  // NetworkSize's; 0: not asked for
 };
+// Without memory.
 ExactCosts exact_costs(const Space& space, const Genotype& genotype, const Task& task);
 
 // The lesson that a search's candidates teach: error, shares of the exits, then those objectives that neither

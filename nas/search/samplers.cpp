@@ -5,9 +5,11 @@
 #include <map>
 
 #include "kernels/error.h"
+#include "nas/latency/timed_network.h"
 #include "nas/search/evolution.h"
 #include "nas/search/exit_prediction.h"
 #include "nas/search/halving.h"
+#include "nas/search/limits.h"
 #include "nas/search/nsga2.h"
 #include "nas/search/nsga3.h"
 #include "nas/search/random_search.h"
@@ -38,12 +40,19 @@ std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const
   Prediction prediction;
   const Teaching teaching = teaching_of(space, config);
   // The inner search comes back to many of its networks; recording one takes about a millisecond.
-  if (teaching.needs_costs() || config.limits.macs > 0 || config.limits.params > 0)
-    prediction.scored = [&space, task, teaching, limits = config.limits,
+  // Worst-case latency is not predicted: the table need not hold the keys of every network that is thought
+  // of.
+  const SearchConfig::Limits& limits = config.limits;
+  if (teaching.needs_costs() || limits.macs > 0 || limits.params > 0 || limits.memory > 0)
+    prediction.scored = [&space, task, teaching, limits, target = exec.target(),
                          known = std::make_shared<std::map<Genotype, ExactCosts>>()](
                             const Genotype& genotype, std::span<const double> lesson) {
       const auto [at, fresh] = known->try_emplace(genotype);
-      if (fresh) at->second = exact_costs(space, genotype, task);
+      if (fresh) {
+        at->second = exact_costs(space, genotype, task);
+        if (limits.memory > 0)
+          at->second.memory = size_of(plan_of(space, genotype, task, true), target, limits, nullptr).memory;
+      }
       return expected(teaching, limits, at->second, lesson);
     };
   if (config.search.inner == "deviation") {

@@ -2,6 +2,9 @@
 #include <atomic>
 #include <set>
 
+#include "nas/latency/timed_network.h"
+#include "nas/search/exit_prediction.h"
+#include "nas/search/limits.h"
 #include "nas/search/objectives.h"
 #include "nas/search/samplers.h"
 #include "tests/nas/search_run.h"
@@ -104,6 +107,45 @@ TEST_F(SearchRun, EverySamplerSearchesThreeObjectives) {
     EXPECT_EQ(generations.back().front_size, i64(on_front.size()));
     EXPECT_GE(on_front.size(), result.front.size());
     for (const FinalNetwork& n : result.front) EXPECT_TRUE(on_front.count(n.id)) << n.id;
+  }
+}
+
+// Larger networks err less, but what breaks a limit whose figure is known is not proposed again.
+TEST(Samplers, SurrogateSearchKeepsWithinMemory) {
+  const Space space = Space::load("small");
+  const Task task{};
+  SearchConfig config;
+  config.search.surrogate = "rbf", config.search.initial = 16, config.search.batch = 6;
+  config.search.inner_population = 16, config.search.inner_generations = 6;
+  config.limits.memory = 300'000;
+  Exec exec;
+  const auto memory_of = [&](const Genotype& genotype) {
+    return size_of(plan_of(space, genotype, task, true), exec.target(), config.limits, nullptr).memory;
+  };
+  const auto sampler = make_sampler(exec, space, task, config);
+  for (int generation = 0; generation < 3; ++generation) {
+    i64 too_large = 0;
+    std::vector<Evaluation> told;
+    for (const Proposal& p : sampler->ask(16)) {
+      CandidateRecord record{.id = p.id, .genotype = p.genotype};
+      const ExactCosts costs = exact_costs(space, p.genotype, task);
+      record.accuracy_tune = std::min(0.9, costs.leave_macs.back() / 1e7);
+      record.avg_macs = costs.leave_macs.back();
+      record.objectives = {1 - record.accuracy_tune, record.avg_macs};
+      for (i64 e = 0; e < space.exits(); ++e)
+        if (space.exit_on(p.genotype, e)) record.exit_shares.push_back(0);
+      record.exit_shares.push_back(1);
+      const i64 memory = memory_of(p.genotype);
+      record.violation = violation_of({.memory = memory}, config.limits);
+      too_large += memory > config.limits.memory;
+      told.push_back({p.id, outcome_of(space, config, record)});
+    }
+    ASSERT_FALSE(told.empty());
+    if (generation == 0)
+      EXPECT_GT(too_large, 4);
+    else
+      EXPECT_EQ(too_large, 0) << generation;
+    sampler->tell(told);
   }
 }
 
