@@ -58,7 +58,7 @@ Matrix Surrogate::inputs_of(std::span<const Genotype> genotypes) const {
 }
 
 void Surrogate::fit(Exec& exec, std::span<const Genotype> genotypes,
-                    const std::vector<std::vector<double>>& values) {
+                    const std::vector<std::vector<double>>& values, const Watch& watch) {
   const Matrix x = inputs_of(genotypes);
   std::vector<Target> targets(values.size());
   run_tasks(exec, i64(values.size()), [&](i64 t, Exec& inner) {
@@ -73,7 +73,7 @@ void Surrogate::fit(Exec& exec, std::span<const Genotype> genotypes,
     }
     target.model =
         make_regressor(options_.kind, Rng(options_.seed).derive(u64(t)).next_u64(), options_.mlp_epochs);
-    target.model->fit(inner, x, y);
+    target.model->fit(inner, x, y, watch);
   });
   targets_ = std::move(targets);
 }
