@@ -74,6 +74,14 @@ std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const
                                            : SurrogateSearchOptions::Subset::hypervolume});
 }
 
+// A dash where no pair is told apart.
+std::string tau_in_words(double tau) {
+  if (std::isnan(tau)) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", tau);
+  return text;
+}
+
 }  // namespace
 
 std::vector<std::string> sampler_names() { return {"nsga2", "nsga3", "evolution", "random", "surrogate"}; }
@@ -113,16 +121,20 @@ Outcome outcome_of(const Space& space, const SearchConfig& config, const Candida
   return scored;
 }
 
+std::string surrogate_failure_in_words(const Sampler& sampler) {
+  const auto* search = dynamic_cast<const SurrogateSearch*>(&sampler);
+  if (!search || search->failure().empty()) return "";
+  return "generation " + std::to_string(search->generation() - 1) +
+         " is proposed by variation, without surrogates: " + search->failure();
+}
+
 std::string surrogate_in_words(const Sampler& sampler) {
   const auto* search = dynamic_cast<const SurrogateSearch*>(&sampler);
   if (!search || search->reports().empty() || search->reports().back().targets.empty()) return "";
   std::string text = "surrogates of generation " + std::to_string(search->reports().back().generation) +
                      ", Kendall's tau of its candidates (of all so far):";
   for (const SurrogateSearch::Target& target : search->reports().back().targets) {
-    char figures[96];
-    std::snprintf(figures, sizeof figures, " %s %.3f (%.3f)", target.kind.c_str(), target.tau,
-                  target.tau_so_far);
-    text += figures;
+    text += " " + target.kind + " " + tau_in_words(target.tau) + " (" + tau_in_words(target.tau_so_far) + ")";
   }
   return text;
 }
