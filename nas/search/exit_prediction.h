@@ -33,6 +33,9 @@ struct Teaching {
 };
 Teaching teaching_of(const Space& space, const SearchConfig& config);
 
+// What the values of a lesson are, in order.
+std::vector<std::string> lesson_names(const Teaching& teaching);
+
 // Throws Error(usage) when the number of exit shares does not fit the genotype.
 std::vector<double> lesson_of(const Space& space, const Teaching& teaching, const CandidateRecord& record);
 
