@@ -85,10 +85,12 @@ int run(cli::Console& console, const cli::Words& words) {
     const std::string kind = o.kinds.substr(begin, end - begin);
     begin = end + 1;
     // The mlp as published: raw genes, percent and millions.
-    const auto scale = kind == "mlp" ? SurrogateOptions::Scale::raw : SurrogateOptions::Scale::normal;
-    Surrogate surrogate(
-        choices,
-        {.kind = kind, .inputs = scale, .values = scale, .seed = o.seed, .mlp_epochs = o.mlp_epochs});
+    const bool raw = kind == "mlp";
+    Surrogate surrogate(choices, {.kind = kind,
+                                  .raw_inputs = raw,
+                                  .units = raw ? std::vector<double>{1, 1} : std::vector<double>(),
+                                  .seed = o.seed,
+                                  .mlp_epochs = o.mlp_epochs});
     const double start = now_seconds();
     surrogate.fit(exec, train.genotypes, train.values);
     const double fitted = now_seconds();

@@ -28,7 +28,8 @@ Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency) {
                          .cascade = config.tune.cascade},
                 .calibrate = config.tune.calibrate,
                 .options = {.kind = parse_tune_kind(config.tune.kind),
-                            .tolerance = config.search.tolerance,
+                            // What the target leaves room for is not given up.
+                            .tolerance = tuning_target(config) ? 0 : config.search.tolerance,
                             .min_accuracy = config.tune.min_accuracy,
                             .two_sided = config.tune.penalty == "two-sided"}};
   const bool timed = tunes_on_latency(config);

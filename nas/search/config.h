@@ -34,8 +34,10 @@ struct SearchConfig {
   } supernet;
   struct Search {
     i64 evals = 60, population = 16;
-    std::string sampler = "nsga2";     // nsga2, nsga3, evolution, random, surrogate
-    std::string surrogate = "as";      // kind; "as": the one of rbf, gp, carts that orders best
+    std::string sampler = "surrogate";  // nsga2, nsga3, evolution, random, surrogate
+    std::string surrogate = "as";       // kind; "as": the one of rbf, gp, carts that orders best
+    // What it sees: "normal"; "raw": indices of genes, errors in percent, costs in millions, as published.
+    std::string surrogate_scale = "normal";
     std::string learn = "shares";      // what surrogates predict: error and exit shares, or the "objectives"
     std::string inner = "objectives";  // what their search minimises; "deviation": from the target, as AEBNAS
     std::string subset = "hypervolume";  // how a generation is picked from what it found; or "gaps"

@@ -62,6 +62,8 @@ class Keys : public KeyList {
         "search.sampler", [](auto& c) -> auto& { return c.search.sampler; }, sampler_names());
     text(
         "search.surrogate", [](auto& c) -> auto& { return c.search.surrogate; }, surrogate_kinds());
+    text("search.surrogate_scale", [](auto& c) -> auto& { return c.search.surrogate_scale; },
+         {"normal", "raw"});
     text("search.learn", [](auto& c) -> auto& { return c.search.learn; }, {"shares", "objectives"});
     text("search.inner", [](auto& c) -> auto& { return c.search.inner; }, {"objectives", "deviation"});
     text("search.subset", [](auto& c) -> auto& { return c.search.subset; }, {"hypervolume", "gaps"});

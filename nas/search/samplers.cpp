@@ -59,13 +59,18 @@ std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const
       return near_target(objectives, target);
     };
   }
+  SurrogateOptions surrogate{.kind = config.search.surrogate};
+  if (config.search.surrogate_scale == "raw") {
+    surrogate.raw_inputs = true;
+    surrogate.units = units_of(teaching);
+  }
   return std::make_unique<SurrogateSearch>(
       exec, std::move(genes), std::move(prediction),
       SurrogateSearchOptions{.seed = seed,
                              .initial = config.search.initial,
                              .batch = config.search.batch,
                              .seeds = {space.min_genotype(), space.max_genotype()},
-                             .surrogate = {.kind = config.search.surrogate},
+                             .surrogate = std::move(surrogate),
                              .rungs = i64(rung_epochs(config).size()),
                              .inner_population = config.search.inner_population,
                              .inner_generations = config.search.inner_generations,

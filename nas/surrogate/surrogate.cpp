@@ -49,9 +49,8 @@ Matrix Surrogate::inputs_of(std::span<const Genotype> genotypes) const {
                         " genes wanted, got " + std::to_string(genes.size()));
     for (i64 j = 0; j < x.cols; ++j) {
       const i32 most = choices_[std::size_t(j)] - 1;
-      x.at(i, j) = options_.inputs == SurrogateOptions::Scale::raw || most == 0
-                       ? double(genes[std::size_t(j)])
-                       : double(genes[std::size_t(j)]) / double(most);
+      x.at(i, j) = options_.raw_inputs || most == 0 ? double(genes[std::size_t(j)])
+                                                    : double(genes[std::size_t(j)]) / double(most);
     }
   }
   return x;
@@ -60,17 +59,22 @@ Matrix Surrogate::inputs_of(std::span<const Genotype> genotypes) const {
 void Surrogate::fit(Exec& exec, std::span<const Genotype> genotypes,
                     const std::vector<std::vector<double>>& values, const Watch& watch) {
   const Matrix x = inputs_of(genotypes);
+  if (!options_.units.empty() && options_.units.size() != values.size())
+    throw usage_error("surrogate: " + std::to_string(options_.units.size()) + " units for " +
+                      std::to_string(values.size()) + " learned values");
   std::vector<Target> targets(values.size());
   run_tasks(exec, i64(values.size()), [&](i64 t, Exec& inner) {
     Target& target = targets[std::size_t(t)];
     std::vector<double> y = values[std::size_t(t)];
-    if (options_.values == SurrogateOptions::Scale::normal && !y.empty()) {
+    if (!options_.units.empty()) {
+      target.scale = options_.units[std::size_t(t)];
+    } else if (!y.empty()) {
       double squares = 0;
       for (double v : y) target.mean += v / double(y.size());
       for (double v : y) squares += (v - target.mean) * (v - target.mean);
       target.scale = squares > 0 ? std::sqrt(squares / double(y.size())) : 1;
-      for (double& v : y) v = (v - target.mean) / target.scale;
     }
+    for (double& v : y) v = (v - target.mean) / target.scale;
     target.model =
         make_regressor(options_.kind, Rng(options_.seed).derive(u64(t)).next_u64(), options_.mlp_epochs);
     target.model->fit(inner, x, y, watch);

@@ -11,10 +11,10 @@ namespace offramp::nas {
 
 struct SurrogateOptions {
   std::string kind = "as";  // surrogate_kinds()
-  // Inputs: unit = every gene scaled to [0,1] by its number of choices, raw = the index itself. Values:
-  // standard = scaled to mean 0 and deviation 1, raw = as they are. The published searches use both raw, with
-  // errors in percent and costs in millions.
-  enum class Scale { raw, normal } inputs = Scale::normal, values = Scale::normal;
+  // The published searches learn from indices and from values as they are, errors in percent and costs in
+  // millions.
+  bool raw_inputs = false;  // genes as the indices they are; else scaled to [0,1] by their number of choices
+  std::vector<double> units;  // of the values by target; empty: scaled to mean 0 and deviation 1
   u64 seed = 0;
   i64 mlp_epochs = 2000;
 };
@@ -29,8 +29,8 @@ class Surrogate {
   // Throws Error(usage) for an unknown kind or an impossible space.
   Surrogate(std::vector<i32> choices, SurrogateOptions options);
 
-  // values[target][sample]. Throws Error(usage) when sizes do not match (see Regressor::fit), Error when a
-  // model cannot be fitted, Error(interrupted) when `watch` wants to stop.
+  // values[target][sample]. Throws Error(usage) when sizes do not match (see Regressor::fit), units included,
+  // Error when a model cannot be fitted, Error(interrupted) when `watch` wants to stop.
   void fit(Exec& exec, std::span<const Genotype> genotypes, const std::vector<std::vector<double>>& values,
            const Watch& watch = {});
   // [target][genotype]
@@ -48,7 +48,7 @@ class Surrogate {
 
   struct Target {
     std::unique_ptr<Regressor> model;
-    double mean = 0, scale = 1;
+    double mean = 0, scale = 1;  // of values in those the model learned: (value - mean) / scale
   };
   std::vector<i32> choices_;
   SurrogateOptions options_;

@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kQuick =
     " --data synthetic --space small --seed 3 --set search.evals=8 --set supernet.epochs=0 --set "
-    "search.population=4 --set candidate.recalibrate=64 --set train.samples=128 --set train.batch=64 --set "
+    "search.sampler=nsga2 --set search.population=4 --set candidate.recalibrate=64 --set train.samples=128 "
+    "--set train.batch=64 --set "
     "tune.samples=100 --set final.epochs=0 --set final.count=4 ";
 
 using Row = std::vector<std::string>;

@@ -11,7 +11,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSmall =
     " --data synthetic --space small --seed 3 --set search.evals=16 --set supernet.epochs=1 --set "
-    "supernet.random_subnets=1 --set search.population=4 --set candidate.recalibrate=64 --set "
+    "supernet.random_subnets=1 --set search.sampler=nsga2 --set search.population=4 --set "
+    "candidate.recalibrate=64 --set "
     "train.samples=192 --set train.batch=64 --set tune.samples=200 --set final.epochs=1 --set final.count=1 ";
 
 std::string waiting_for(const std::string& condition) {

@@ -55,6 +55,7 @@ class SearchRun : public ::testing::Test {
     c.supernet.epochs = 2;
     c.supernet.random_subnets = 1;
     c.search.evals = 10;
+    c.search.sampler = "nsga2";
     c.search.population = 4;
     c.candidate.recalibrate = 64;
     c.final.epochs = 2;

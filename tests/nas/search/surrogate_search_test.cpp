@@ -374,11 +374,27 @@ TEST(ExitPrediction, SharesBecomePlausible) {
   EXPECT_EQ(plausible_shares(std::vector<double>{1, 0, 3}, costs), (std::vector<double>{0.5, 0, 0.5, 0}));
   EXPECT_THROW(plausible_shares(std::vector<double>{1}, costs), Error);
   const double average = 0.25 * 10 + 0.25 * 30 + 0.5 * 100;
-  const Teaching teaching{parse_objectives("macs"), 3};
-  const Scored scored = expected(teaching, {.macs = 80, .avg_macs = i64(average)}, {costs, 7},
+  const ExactCosts exact{costs, {5, 0, 5, 1}, 7};
+  const Teaching teaching{parse_objectives("macs"), 3, true};
+  const Scored scored = expected(teaching, {.macs = 80, .avg_macs = i64(average)}, exact,
                                  std::vector<double>{0.2, 0.25, 0.9, 0.25});
   EXPECT_EQ(scored.objectives, (std::vector<double>{0.2, average}));
   EXPECT_EQ(scored.violation, 100.0 / 80 - 1 + (average / double(i64(average)) - 1));
+}
+
+TEST(ExitPrediction, NobodyPaysForAHeadThatSavesNothing) {
+  const ExactCosts costs{{12, -1, 43, 106}, {4, 0, 20, 3}, 7};  // prefixes 8, 19, 79
+  using Shares = std::vector<double>;
+  const auto average = [&](const Shares& shares) { return average_macs(costs, shares, true); };
+  EXPECT_DOUBLE_EQ(average({0.5, 0, 0.4, 0.1}), 0.5 * 12 + 0.4 * 43 + 0.1 * 106);
+  // Nobody at the second exit: its head of 20 is not paid for.
+  EXPECT_DOUBLE_EQ(average({0.5, 0, 0, 0.5}), 0.5 * 12 + 0.5 * (79 + 4 + 3));
+  // 0.02 x (79 + 3 - 19) is less than 0.5 x 20.
+  EXPECT_DOUBLE_EQ(average({0.5, 0, 0.02, 0.48}), 0.5 * 12 + 0.5 * (79 + 4 + 3));
+  // The first exit goes as well, its 0.01 to the end: 0.01 x (79 + 3 - 8) is less than 4.
+  EXPECT_DOUBLE_EQ(average({0.01, 0, 0.02, 0.97}), 79 + 3);
+  // Thresholds that are not tuned leave every head where it is.
+  EXPECT_DOUBLE_EQ(average_macs(costs, Shares{0.5, 0, 0, 0.5}, false), 0.5 * 12 + 0.5 * 106);
 }
 
 TEST(ExitPrediction, LessonAndCostsFollowTheExitsOfASpace) {

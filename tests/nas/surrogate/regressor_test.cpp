@@ -320,14 +320,15 @@ TEST(Surrogate, PredictsSeveralTargetsInTheirOwnUnits) {
     }
   }
   Exec exec;
-  Surrogate raw(
-      choices,
-      {.kind = "rbf", .inputs = SurrogateOptions::Scale::raw, .values = SurrogateOptions::Scale::raw});
+  Surrogate raw(choices, {.kind = "rbf", .raw_inputs = true, .units = {1, 1000}});
   raw.fit(exec, known, told);
   EXPECT_EQ(raw.reports()[0].kind, "rbf");
   EXPECT_TRUE(raw.reports()[0].validation.empty());
   const double near = raw.predict(exec, asked)[0][0].mean;
   EXPECT_NEAR(near, values[0][70], 0.01 * values[0][70]);
+  EXPECT_NEAR(raw.predict(exec, asked)[1][0].mean, values[1][70], 0.2 * values[1][70]);
+  Surrogate one_unit(choices, {.kind = "rbf", .units = {1}});
+  EXPECT_THROW(one_unit.fit(exec, known, told), Error);
   EXPECT_THROW(Surrogate(choices, {.kind = "magic"}), Error);
   EXPECT_THROW(raw.fit(exec, asked, told), Error);
   EXPECT_THROW(raw.predict(exec, std::vector<Genotype>{{1, 2}}), Error);
