@@ -165,6 +165,31 @@ TEST_F(Samplers, AnExtendedSearchHalvesItsLastGenerationAnew) {
   expect_extended_like_whole(whole_run, parts, 10);
 }
 
+// Whatever an extension was cut short after, the run is one of the old length until run.toml has the new one.
+TEST_F(Samplers, AnExtensionCutShortLeavesTheOldSearch) {
+  const SearchRequest whole_run = short_run("whole", "surrogate"), parts = short_run("parts", "surrogate");
+  whole(whole_run);
+  whole(parts);
+  Store::open(parts.out + "/archive.sqlite", Store::Access::write).reopen();
+  fs::remove(parts.out + "/front.csv");
+  EXPECT_FALSE(run_finished(parts.out));
+  EXPECT_EQ(go(parts).evaluated, 14);
+  expect_same(whole_run.out, parts.out);
+}
+
+TEST_F(Samplers, ASearchThatMetNoTargetMayBeExtended) {
+  SearchRequest r = short_run("run", "random");
+  r.config.target_macs = 1000;
+  r.config.search.evals = 4;
+  create_run(r, false);
+  EXPECT_EQ(thrown_by([&] { go(r); }).kind, Error::Kind::infeasible);
+  set_evals(r.out, 6);
+  EXPECT_FALSE(run_finished(r.out));
+  EXPECT_EQ(thrown_by([&] { go({.config = load_run(r.out), .out = r.out, .data_dirs = r.data_dirs}); }).kind,
+            Error::Kind::infeasible);
+  EXPECT_EQ(archive(r.out).candidate_count(), 6);
+}
+
 TEST_F(Samplers, FewerCandidatesForASearchThatGoesOn) {
   SearchRequest parts = short_run("parts", "surrogate"), less = short_run("less", "surrogate");
   less.config.search.evals = 10;
