@@ -59,7 +59,7 @@ ordered_json to_json(const nas::Study& s, const std::vector<double>& budgets) {
         {{"generation", g.generation},
          {"evaluated", g.evaluations},
          {"failed", g.failures},
-         {"front_size", g.front_size},
+         {"front_size", i64(g.front.size())},
          {"hypervolume", g.hypervolume},
          {"best_id", g.best_id >= 0 ? ordered_json(g.best_id) : ordered_json()},
          {"best_at_target", g.best_id >= 0 ? ordered_json(g.best_at_target) : ordered_json()},

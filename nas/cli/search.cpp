@@ -226,18 +226,24 @@ void run_resume(Console& console, const Words& words) {
   nas::SearchRequest request;
   std::string dir;
   double max_seconds = 0;
+  std::optional<i64> evals;
   Where where;
   Args args(console, "resume", "go on with an interrupted search; the same result as one never interrupted",
-            {"offramp resume run1"});
+            {"offramp resume run1", "offramp resume run1 --evals 500"});
   args.word("DIR", request.out, "run directory of offramp search")
       .option("--latency-table FILE", request.latency_table,
               "adds the kernel calls that DIR/latency.tsv lacks")
+      .option("--evals N", evals,
+              "candidates in all, those evaluated already included; also of a finished search, whose final "
+              "networks are made anew",
+              1)
       .option("--max-seconds S", max_seconds, "stop cleanly again after S seconds")
       .threads(where.threads)
       .device(where.device, where.precision, "bf16")
       .data_dir(dir);
   if (!args.parse(words)) return;
   require_seconds("--max-seconds", max_seconds);
+  if (evals) nas::set_evals(request.out, *evals);
   request.config = nas::load_run(request.out);
   request.data_dirs = data_dirs(dir);
   if (nas::run_finished(request.out)) {

@@ -1,11 +1,14 @@
 // offramp why: where a candidate comes from, and what dominates it
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "nas/cli/study_json.h"
 #include "nas/cli/verb.h"
 #include "nas/search/dominance.h"
+#include "nas/search/exit_prediction.h"
 #include "nas/space/space.h"
 #include "nas/study/study.h"
 
@@ -70,6 +73,41 @@ std::string join(const std::vector<std::string>& words, const char* between) {
   return text;
 }
 
+// What surrogates predicted of the candidate before it was evaluated, beside what came out.
+struct Predicted {
+  std::string what, by;
+  double value = 0, measured = 0;  // measured: NaN when it failed
+};
+std::vector<Predicted> predictions(const nas::Study& study, const nas::Space& space,
+                                   const CandidateRecord& c) {
+  const nas::Teaching teaching = nas::teaching_of(space, study.config);
+  const std::vector<std::string> names = nas::lesson_names(teaching);
+  std::vector<double> lesson(names.size(), std::nan(""));
+  if (c.predicted.empty()) return {};
+  if (c.state == CandidateRecord::State::scored) lesson = nas::lesson_of(space, teaching, c);
+  std::vector<Predicted> all;
+  for (std::size_t t = 0; t < std::min(names.size(), c.predicted.size()); ++t)
+    all.push_back({names[t], t < c.predicted_by.size() ? c.predicted_by[t] : "", c.predicted[t], lesson[t]});
+  return all;
+}
+
+// First and last of consecutive generations after which it was on the front.
+std::vector<std::pair<i64, i64>> times_on_front(const nas::Study& study, i64 id) {
+  std::vector<std::pair<i64, i64>> times;
+  for (const nas::GenerationRecord& g : study.generations) {
+    if (!std::binary_search(g.front.begin(), g.front.end(), id)) continue;
+    if (times.empty() || times.back().second + 1 != g.generation) times.emplace_back(g.generation, 0);
+    times.back().second = g.generation;
+  }
+  return times;
+}
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.5g", value);
+  return text;
+}
+
 struct Standing {
   std::vector<i64> dominated_by, dominates;
 };
@@ -94,6 +132,9 @@ std::string text_of(const nas::Study& study, const nas::Space& space, const Cand
   text += "  genotype " + nas::to_text(c.genotype) + "\n";
   text += "  evaluation " + std::to_string(c.id + 1) + " of " + std::to_string(study.candidates.size()) +
           ", generation " + std::to_string(c.generation) + ", weights: " + c.weights + "\n";
+  for (const Predicted& p : predictions(study, space, c))
+    text += "  predicted " + p.what + " " + number(p.value) + " (" + p.by + "), measured " +
+            (std::isnan(p.measured) ? "-" : number(p.measured)) + "\n";
   if (c.train_macs > 0)
     text += "  training of its own: " + format_count(c.train_macs) + " MACs, " + std::to_string(c.epochs) +
             " of " + std::to_string(study.config.candidate.epochs) + " epochs\n";
@@ -105,6 +146,9 @@ std::string text_of(const nas::Study& study, const nas::Space& space, const Cand
     const Standing s = standing_of(study, c);
     text += s.dominated_by.empty() ? "on the front" : "dominated by " + std::to_string(s.dominated_by.size());
     text += "; dominates " + std::to_string(s.dominates.size()) + "\n";
+    for (const auto& [first, last] : times_on_front(study, c.id))
+      text += "  on the front after generation " + std::to_string(first) +
+              (last > first ? " to " + std::to_string(last) : "") + "\n";
     for (std::size_t i = 0; i < std::min(kNamed, s.dominated_by.size()); ++i)
       text += "  " + std::to_string(s.dominated_by[i]) + ": " +
               figures(study, *study.candidate(s.dominated_by[i])) + "\n";
@@ -133,6 +177,11 @@ ordered_json json_of(const nas::Study& study, const nas::Space& space, const Can
     return r.state == CandidateRecord::State::failed ? "failed" : "scored";
   };
   const Standing s = standing_of(study, c);
+  ordered_json predicted = ordered_json::array(), on_front = ordered_json::array();
+  for (const Predicted& p : predictions(study, space, c))
+    predicted.push_back({{"of", p.what}, {"by", p.by}, {"predicted", p.value}, {"measured", p.measured}});
+  for (const auto& [first, last] : times_on_front(study, c.id))
+    on_front.push_back({{"first", first}, {"last", last}});
   ordered_json line = ordered_json::array();
   for (const auto& [ancestor, distance] : ancestry(study, c))
     line.push_back({{"id", ancestor->id},
@@ -149,6 +198,8 @@ ordered_json json_of(const nas::Study& study, const nas::Space& space, const Can
           {"reason", c.reason},
           {"genotype", c.genotype},
           {"generation", c.generation},
+          {"seed", c.seed},
+          {"predictions", predicted},
           {"train_macs", c.train_macs},
           {"epochs", c.epochs},
           {"rungs_left", c.rungs_left},
@@ -161,6 +212,7 @@ ordered_json json_of(const nas::Study& study, const nas::Space& space, const Can
           {"objectives", c.objectives},
           {"violation", c.violation},
           {"on_front", scored(c) && s.dominated_by.empty()},
+          {"front_generations", on_front},
           {"dominated_by", s.dominated_by},
           {"dominates", s.dominates},
           {"ancestry", line}};

@@ -22,13 +22,19 @@ struct Failed {
 };
 using Outcome = std::variant<Scored, Failed>;
 
+// Found by a search on surrogates, with no gene that comes from a candidate evaluated before.
+inline constexpr char kRandomBySurrogate[] = "surrogate, random";
+
 struct Proposal {
   i64 id = 0;  // order of proposal, from 0
   i64 generation = 0;
-  Genotype genotype;              // canonical
-  std::string origin;             // seed, random, variation, surrogate
-  std::vector<i64> parents;       // ids
-  std::vector<double> predicted;  // by a surrogate, before the evaluation: of what it learns; may be empty
+  Genotype genotype;         // canonical
+  std::string origin;        // seed, random, variation, surrogate; kRandomBySurrogate
+  std::vector<i64> parents;  // ids
+  // By surrogates, before the evaluation: what they learn of it, and the kind of model that said so; both may
+  // be empty.
+  std::vector<double> predicted{};
+  std::vector<std::string> predicted_by{};
   friend bool operator==(const Proposal&, const Proposal&) = default;
 };
 

@@ -116,6 +116,10 @@ nn::EarlyExitNetwork* CandidateEvaluator::teacher() const {
   return &*teacher_;
 }
 
+u64 training_seed(const SearchConfig& config, const Genotype& genotype) {
+  return stream_seed(config.seed, "training " + to_text(genotype));
+}
+
 nn::EarlyExitNetwork CandidateEvaluator::starting_network(const Genotype& genotype, bool from_scratch) const {
   if (!from_scratch) {
     if (!supernet_) throw Error("a network is to inherit weights, but there is no supernet");
@@ -139,8 +143,8 @@ ScoredNetwork CandidateEvaluator::score(const Genotype& genotype, Purpose purpos
   TrainingData training{splits_.train, normalisation_};
   if (regime.trains()) {
     training.teacher = teacher();
-    const u64 seed = stream_seed(config_.seed, "training " + to_text(genotype));
-    train_network(exec_, network, training, config_, regime, seed, phase, watch, checkpoint, macs);
+    train_network(exec_, network, training, config_, regime, training_seed(config_, genotype), phase, watch,
+                  checkpoint, macs);
   }
   recalibrate(exec_, network, training, regime.recalibrate, config_.train.batch);
   return score_plan(exec_, std::make_shared<const nn::Plan>(nn::deployable(network)), splits_.tune,
@@ -155,6 +159,9 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Run
                          .genotype = proposal.genotype,
                          .origin = proposal.origin,
                          .parents = proposal.parents,
+                         .predicted = proposal.predicted,
+                         .predicted_by = proposal.predicted_by,
+                         .seed = training_seed(config_, proposal.genotype),
                          .epochs = rung.left > 0 ? rung.epochs : config_.candidate.epochs,
                          .rungs_left = rung.left};
   record.weights = candidates_from_scratch(config_)     ? "scratch, trained"

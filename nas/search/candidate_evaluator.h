@@ -39,6 +39,9 @@ struct Tuning {
 // Towards tuning_target, on the cost that tunes_on_latency says.
 Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency = nullptr);
 
+// Of the order of images, augmentation and dropout of a candidate's own training, and of its final one's.
+u64 training_seed(const SearchConfig& config, const Genotype& genotype);
+
 class CandidateEvaluator {
  public:
   // Which of the configuration's sections says how a network is made.

@@ -41,7 +41,9 @@ struct SearchConfig {
     std::string learn = "shares";      // what surrogates predict: error and exit shares, or the "objectives"
     std::string inner = "objectives";  // what their search minimises; "deviation": from the target, as AEBNAS
     std::string subset = "hypervolume";  // how a generation is picked from what it found; or "gaps"
-    i64 initial = 24, batch = 8;         // networks of the surrogate's initial design; of a later generation
+    // The first networks are the smallest, the largest, and its backbone with the smallest exits.
+    bool extremes = true;
+    i64 initial = 24, batch = 8;  // networks of the surrogate's initial design; of a later generation
     i64 inner_population = 40, inner_generations = 20;
     double tolerance = 0.002;  // accuracy given up for less cost
     // Forward MACs x images of all training of the run: the final networks get as many whole epochs as it

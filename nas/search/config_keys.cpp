@@ -67,6 +67,8 @@ class Keys : public KeyList {
     text("search.learn", [](auto& c) -> auto& { return c.search.learn; }, {"shares", "objectives"});
     text("search.inner", [](auto& c) -> auto& { return c.search.inner; }, {"objectives", "deviation"});
     text("search.subset", [](auto& c) -> auto& { return c.search.subset; }, {"hypervolume", "gaps"});
+    truth(
+        "search.extremes", [](auto& c) -> auto& { return c.search.extremes; });
     count(
         "search.initial", [](auto& c) -> auto& { return c.search.initial; }, 2);
     count(

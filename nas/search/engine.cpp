@@ -69,7 +69,9 @@ class Run {
         evaluator_(exec, space_, supernet_ ? &*supernet_ : nullptr, splits_, normalisation_, config_,
                    latency_ ? &latency_->table() : nullptr),
         generation_(store_, paths_, space_, evaluator_, config_),
-        generations_known_(i64(store_.generations().size())) {}
+        rows_(store_.generations()) {
+    require_same_config(store_, paths_, config_);
+  }
 
   SearchResult run() {
     if (!store_.meta(kMetaFinished))
@@ -133,6 +135,34 @@ class Run {
     return make_sampler(exec_, space_, task_of(splits_.train), config_);
   }
 
+  // As the archive has it where it was decided before. A new one is kept before anything of it is evaluated:
+  // what surrogates took long to find is not looked for again.
+  std::vector<Proposal> next_generation(Sampler& sampler, i64 limit) {
+    std::vector<Proposal> proposals = store_.proposals(sampler.generation());
+    const std::size_t wanted = std::size_t(sampler.size_of_next(limit));
+    if (proposals.size() >= wanted) {
+      proposals.resize(wanted);
+      sampler.replay(proposals);
+      return proposals;
+    }
+    const bool known = !proposals.empty();  // its beginning, by a run that ended there
+    proposals = sampler.ask(limit, watch_);
+    const std::string failure = known ? "" : surrogate_failure_in_words(sampler);
+    store_.atomically([&] {
+      store_.set_pending(proposals);
+      if (!failure.empty()) store_.add_event("surrogate", failure);
+    });
+    if (!failure.empty()) watch_.note(failure);
+    return proposals;
+  }
+
+  // An earlier part of the run has written the row. One of a run that ended inside the generation and was
+  // extended since is about less.
+  bool written(const GenerationRecord& row) const {
+    return row.generation < i64(rows_.size()) &&
+           rows_[std::size_t(row.generation)].evaluations == row.evaluations;
+  }
+
   void search() {
     const std::unique_ptr<Sampler> sampler = this->sampler();
     const i64 classes = i64(splits_.train.classes.size());
@@ -140,7 +170,7 @@ class Run {
     i64 train_macs = store_.training_cost().supernet;
     for (i64 done = 0; done < config_.search.evals;) {
       const double start = now_seconds();
-      const std::vector<Proposal> proposals = sampler->ask(config_.search.evals - done);
+      const std::vector<Proposal> proposals = next_generation(*sampler, config_.search.evals - done);
       if (proposals.empty()) break;  // the space is used up
       if (latency_) latency_->complete(proposals, watch_);
       std::vector<Evaluation> evaluations;
@@ -163,24 +193,27 @@ class Run {
       hypervolume_ = front_hypervolume(front_.objectives(), objectives_, classes);
       const FrontPoint* best = best_at_target();
       evaluated_ = done;
-      if (proposals.front().generation < generations_known_) continue;  // gone through before a resume
-      store_.set(
-          GenerationRecord{.generation = proposals.front().generation,
+      GenerationRecord row{.generation = proposals.front().generation,
                            .hypervolume = hypervolume_,
-                           .front_size = i64(front_.points().size()),
+                           .front = {},
                            .evaluations = done,
                            .failures = failed_,
                            .best_at_target = best && has_target() ? 1 - best->objectives[0] : std::nan(""),
                            .best_id = best && has_target() ? best->id : -1,
                            .train_macs = train_macs,
-                           .seconds = now_seconds() - start});
-      watch_.note("generation " + std::to_string(proposals.front().generation) + ": " + std::to_string(done) +
+                           .seconds = now_seconds() - start};
+      for (const FrontPoint& p : front_.points()) row.front.push_back(p.id);
+      std::sort(row.front.begin(), row.front.end());
+      if (written(row)) continue;  // gone through before a resume
+      const std::string tau = surrogate_in_words(*sampler);
+      store_.atomically([&] {
+        store_.set(row);
+        if (!tau.empty()) store_.add_event("surrogate", tau);
+      });
+      watch_.note("generation " + std::to_string(row.generation) + ": " + std::to_string(done) +
                   " evaluated, hypervolume " + shortest(hypervolume_) + ", front " +
-                  std::to_string(front_.points().size()) + ", best " + best_in_words());
-      if (const std::string tau = surrogate_in_words(*sampler); !tau.empty()) {
-        store_.add_event("surrogate", tau);
-        watch_.note(tau);
-      }
+                  std::to_string(row.front.size()) + ", best " + best_in_words());
+      if (!tau.empty()) watch_.note(tau);
     }
     if (front_.points().empty() && failed_ < evaluated_) nothing_within_limits();
     if (front_.points().empty())
@@ -288,7 +321,7 @@ class Run {
   FinalNetwork finished(i64 id, const CandidateEvaluator& trainer, const std::string& phase) {
     const CandidateRecord record = *store_.candidate(id);
     FinalNetwork network{.id = id, .genotype = record.genotype, .model = paths_.model(id)};
-    const std::string key = "final " + std::to_string(id);
+    const std::string key = meta_of_final(id);
     if (!(fs::exists(network.model) && store_.meta(key))) {
       watch_.check();
       make_folder(paths_.work());
@@ -418,8 +451,8 @@ class Run {
   CandidateEvaluator evaluator_;
   GenerationEvaluator generation_;
   Front front_;
-  std::set<i64> meeting_target_;  // ids
-  i64 generations_known_;         // rows that an interrupted run has left
+  std::set<i64> meeting_target_;        // ids
+  std::vector<GenerationRecord> rows_;  // that an earlier part of the run has left, by generation
   i64 evaluated_ = 0, failed_ = 0;
   double hypervolume_ = 0;
 };

@@ -53,6 +53,10 @@ struct SearchResult {
 // holds anything, unless `force` (then what a run writes there is removed first).
 void create_run(const SearchRequest& request, bool force);
 
+// Another number of candidates in all for an existing run, finished or not: its final networks and its front
+// are made anew when it goes on. Throws Error(usage) when it has begun with more of them already.
+void set_evals(const std::string& out, i64 evals);
+
 // Configuration of an existing run, for `resume`. Throws Error(input) when it is no run directory.
 SearchConfig load_run(const std::string& out);
 

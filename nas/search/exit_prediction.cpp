@@ -64,6 +64,14 @@ std::vector<double> shares_by_position(const Space& space, const Genotype& genot
   return shares;
 }
 
+std::vector<std::string> lesson_names(const Teaching& teaching) {
+  std::vector<std::string> names{objective_names()[std::size_t(Objective::error)]};
+  for (i64 exit = 0; exit < teaching.exits; ++exit) names.push_back("share of exit " + std::to_string(exit));
+  for (Objective o : teaching.objectives)
+    if (o != Objective::error && teaching.learned(o)) names.push_back(objective_names()[std::size_t(o)]);
+  return names;
+}
+
 std::vector<double> lesson_of(const Space& space, const Teaching& teaching, const CandidateRecord& record) {
   const Figures figures = figures_of(record);
   std::vector<double> lesson{figures.error};

@@ -37,6 +37,8 @@ struct Teaching {
 };
 Teaching teaching_of(const Space& space, const SearchConfig& config);
 
+// What the values of a lesson are, in order.
+std::vector<std::string> lesson_names(const Teaching& teaching);
 // What the published searches count each value of a lesson in: percent, and millions of MACs (milliseconds).
 std::vector<double> units_of(const Teaching& teaching);
 

@@ -35,10 +35,11 @@ const CandidateRecord& GenerationEvaluator::require_same(const CandidateRecord& 
 }
 
 void GenerationEvaluator::settle(const Proposal& proposal, const CandidateRecord& record) {
-  if (const auto known = store_.find(proposal.genotype))
-    require_same(*known, proposal);
-  else
-    store_.add(record);
+  const auto known = store_.find(proposal.genotype);
+  if (!known) return store_.add(record);
+  require_same(*known, proposal);
+  // A run that ended inside this generation let others through; extended, it compares all of them.
+  if (known->rungs_left != record.rungs_left) store_.replace(record);
 }
 
 CandidateRecord GenerationEvaluator::whole(const Proposal& proposal, const Watch& watch) {

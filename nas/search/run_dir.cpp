@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <sstream>
 
 #include "data/catalog.h"
 #include "kernels/error.h"
@@ -51,8 +52,50 @@ void create_run(const SearchRequest& request, bool force) {
   make_folder(paths.out);
   write_file_atomically(paths.space(), space.text());
   if (latency) latency->save(paths.latency());
-  Store::create(paths.archive());
+  Store::create(paths.archive()).set_meta(kMetaConfig, to_toml(request.config));
   write_file_atomically(paths.config(), to_toml(request.config));  // last: a folder with it is a whole run
+}
+
+void require_same_config(const Store& store, const RunPaths& paths, const SearchConfig& config) {
+  const auto text = store.meta(kMetaConfig);
+  if (!text) throw input_error(paths.archive() + ": does not say what configuration it belongs to");
+  SearchConfig created;
+  read_config_text(created, *text, paths.archive());
+  created.search.evals = config.search.evals;
+  std::istringstream before(to_toml(created)), now(to_toml(config));
+  std::string was, is;
+  while (std::getline(before, was) && std::getline(now, is))
+    if (was != is)
+      throw input_error(paths.archive() + " belongs to another configuration than " + paths.config() + ": " +
+                        was + " there, " + is + " here; restore run.toml as it was, or start a new run");
+}
+
+void set_evals(const std::string& out, i64 evals) {
+  const RunPaths paths{out};
+  SearchConfig config = load_run(out);
+  if (config.search.evals == evals) return;
+  set_key(config, "search.evals", std::to_string(evals));
+  const auto require_enough = [&](const Store& store) {
+    if (const i64 begun = store.begun(); evals < begun)
+      throw usage_error(out + " has evaluated " + std::to_string(begun) +
+                        " candidates; --evals is their number in all, so it cannot be " +
+                        std::to_string(evals));
+  };
+  require_enough(Store::open(paths.archive(), Store::Access::read));  // what is refused changes nothing
+  Store store = Store::open(paths.archive(), Store::Access::write);
+  require_enough(store);  // nor can another process have gone on meanwhile
+  // Whatever of this is cut short, the run is a whole one: of the old number until the last step.
+  store.reopen();
+  std::vector<std::string> made{paths.front(), paths.chosen(), paths.report(), paths.sample(),
+                                paths.models()};
+  // Once there are models, what is in work is theirs; before, it is the supernet's or the candidates'.
+  if (fs::exists(paths.models())) made.insert(made.begin(), paths.work());
+  for (const std::string& file : made) {
+    std::error_code error;
+    fs::remove_all(file, error);
+    if (error) throw Error("cannot remove " + file + ": " + error.message());
+  }
+  write_file_atomically(paths.config(), to_toml(config));
 }
 
 SearchConfig load_run(const std::string& out) {

@@ -3,8 +3,11 @@
 #include <string>
 
 #include "kernels/types.h"
+#include "nas/search/config.h"
 
 namespace offramp::nas {
+
+class Store;
 
 struct RunPaths {
   std::string out;
@@ -25,6 +28,10 @@ struct RunPaths {
   std::string report() const { return out + "/report.html"; }
   std::string sample() const { return out + "/sample.npy"; }
 };
+
+// Throws Error(input) when the run was created with another configuration: its proposals are taken from the
+// archive, so it would not be noticed otherwise. search.evals may differ.
+void require_same_config(const Store& store, const RunPaths& paths, const SearchConfig& config);
 
 // Throws Error when it cannot be made.
 void make_folder(const std::string& path);

@@ -33,9 +33,10 @@ std::optional<Proposal> Sampler::random_proposal(Rng& rng) const {
   return std::nullopt;
 }
 
-std::vector<Proposal> Sampler::ask(i64 limit) {
+std::vector<Proposal> Sampler::ask(i64 limit, const Watch& watch) {
   if (!pending_.empty()) throw Error("sampler: asked again before the last proposals were told");
-  const i64 size = std::min(limit, generation_size(generation_));
+  const i64 size = size_of_next(limit);
+  prepare(generation_, watch);
   for (i64 index = 0; index < size; ++index) {
     std::optional<Proposal> proposal = propose(generation_, index);
     if (!proposal) break;
@@ -51,9 +52,9 @@ std::vector<Proposal> Sampler::ask(i64 limit) {
 void Sampler::replay(std::vector<Proposal> proposals) {
   if (!pending_.empty()) throw Error("sampler: replayed before the last proposals were told");
   if (proposals.empty() || i64(proposals.size()) > generation_size(generation_))
-    throw Error("sampler: generation " + std::to_string(generation_) + " replayed with " +
-                std::to_string(proposals.size()) + " proposals; wanted 1 to " +
-                std::to_string(generation_size(generation_)));
+    throw input_error("sampler: generation " + std::to_string(generation_) + " replayed with " +
+                      std::to_string(proposals.size()) + " proposals; wanted 1 to " +
+                      std::to_string(generation_size(generation_)));
   std::map<Genotype, i64> known = known_;
   for (std::size_t i = 0; i < proposals.size(); ++i) {
     const Proposal& p = proposals[i];
@@ -61,7 +62,7 @@ void Sampler::replay(std::vector<Proposal> proposals) {
     const bool continues = p.id == i64(candidates_.size() + i) && p.generation == generation_ &&
                            space_.canonical_of(p.genotype) == p.genotype && space_.is_valid(p.genotype);
     if (!continues || !known.emplace(p.genotype, p.id).second)
-      throw Error("sampler: candidate " + std::to_string(p.id) + " does not continue this search");
+      throw input_error("sampler: candidate " + std::to_string(p.id) + " does not continue this search");
   }
   known_ = std::move(known);
   pending_ = std::move(proposals);

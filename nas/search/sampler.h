@@ -2,11 +2,13 @@
 // deterministic function of its seed and of what it is told, so a search is resumed by running it again with
 // the evaluations looked up.
 #pragma once
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "nas/progress.h"
 #include "nas/search/candidate.h"
 
 namespace offramp::nas {
@@ -17,12 +19,15 @@ class Sampler {
 
   // The next generation, at most `limit` candidates (a shorter one is a prefix of the whole one), none of
   // them ever proposed before. Empty when no new genotype could be found: the space is used up. Throws Error
-  // when the previous generation has not been told.
-  std::vector<Proposal> ask(i64 limit);
+  // when the previous generation has not been told, Error(interrupted), unchanged, when `watch` wants to
+  // stop.
+  std::vector<Proposal> ask(i64 limit, const Watch& watch = {});
+  // How many candidates ask(limit) looks for.
+  i64 size_of_next(i64 limit) const { return std::min(limit, generation_size(generation_)); }
 
   // Instead of ask(): the next generation as an earlier run of the same search proposed it, `proposals` in
-  // order and whole. Leads to the same state without the work of finding them. Throws Error when ids,
-  // generation or genotypes do not continue this search.
+  // order and whole. Leads to the same state without the work of finding them. Throws Error(input)
+  // when ids, generation or genotypes do not continue this search.
   void replay(std::vector<Proposal> proposals);
 
   // One evaluation for each of the last proposals, in any order. Scores that are not finite become failures.
@@ -36,6 +41,8 @@ class Sampler {
  protected:
   explicit Sampler(GeneSpace space);
 
+  // Before the first propose() of a generation: work that serves all of it. May throw Error(interrupted).
+  virtual void prepare(i64 /*generation*/, const Watch& /*watch*/) {}
   // Individual `index` of generation `generation`, made with offer() or random_proposal(); id and generation
   // are filled in by the caller. Nothing: no new genotype found.
   virtual std::optional<Proposal> propose(i64 generation, i64 index) = 0;

@@ -28,6 +28,11 @@ GeneSpace gene_space(const Space& space) {
   return genes;
 }
 
+std::vector<Genotype> first_genotypes(const Space& space, const SearchConfig& config) {
+  if (!config.search.extremes) return {};
+  return {space.min_genotype(), space.max_genotype(), space.max_with_min_exits()};
+}
+
 // AEBNAS minimises (error in percent + 0.1 x deviation, deviation), deviation in percent of the target on
 // either side of it.
 std::vector<double> near_target(const std::vector<double>& objectives, double target) {
@@ -78,7 +83,7 @@ std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const
       SurrogateSearchOptions{.seed = seed,
                              .initial = config.search.initial,
                              .batch = config.search.batch,
-                             .seeds = {space.min_genotype(), space.max_genotype()},
+                             .seeds = first_genotypes(space, config),
                              .surrogate = std::move(surrogate),
                              .rungs = i64(rung_epochs(config).size()),
                              .inner_population = config.search.inner_population,
@@ -86,6 +91,14 @@ std::unique_ptr<Sampler> surrogate_sampler(Exec& exec, const Space& space, const
                              .subset = config.search.subset == "gaps"
                                            ? SurrogateSearchOptions::Subset::gaps
                                            : SurrogateSearchOptions::Subset::hypervolume});
+}
+
+// A dash where no pair is told apart.
+std::string tau_in_words(double tau) {
+  if (std::isnan(tau)) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", tau);
+  return text;
 }
 
 }  // namespace
@@ -97,7 +110,7 @@ std::unique_ptr<Sampler> make_sampler(Exec& exec, const Space& space, const Task
   const u64 seed = stream_seed(config.seed, "variation");
   const std::string& name = config.search.sampler;
   const i64 population = config.search.population;
-  std::vector<Genotype> seeds{space.min_genotype(), space.max_genotype()};
+  std::vector<Genotype> seeds = first_genotypes(space, config);
   GeneSpace genes = gene_space(space);
   if (name == "random")
     return std::make_unique<RandomSearch>(
@@ -127,16 +140,20 @@ Outcome outcome_of(const Space& space, const SearchConfig& config, const Candida
   return scored;
 }
 
+std::string surrogate_failure_in_words(const Sampler& sampler) {
+  const auto* search = dynamic_cast<const SurrogateSearch*>(&sampler);
+  if (!search || search->failure().empty()) return "";
+  return "generation " + std::to_string(search->generation() - 1) +
+         " is proposed by variation, without surrogates: " + search->failure();
+}
+
 std::string surrogate_in_words(const Sampler& sampler) {
   const auto* search = dynamic_cast<const SurrogateSearch*>(&sampler);
   if (!search || search->reports().empty() || search->reports().back().targets.empty()) return "";
   std::string text = "surrogates of generation " + std::to_string(search->reports().back().generation) +
                      ", Kendall's tau of its candidates (of all so far):";
   for (const SurrogateSearch::Target& target : search->reports().back().targets) {
-    char figures[96];
-    std::snprintf(figures, sizeof figures, " %s %.3f (%.3f)", target.kind.c_str(), target.tau,
-                  target.tau_so_far);
-    text += figures;
+    text += " " + target.kind + " " + tau_in_words(target.tau) + " (" + tau_in_words(target.tau_so_far) + ")";
   }
   return text;
 }

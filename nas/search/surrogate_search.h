@@ -1,6 +1,7 @@
 // Surrogate-assisted search: an initial design, then generation after generation a few candidates that
 // NSGA-II found on surrogates fitted to everything evaluated so far. Source: Lu et al. 2020 (NSGANetV2);
-// AEBNAS uses the same loop.
+// AEBNAS uses the same loop. Where surrogates cannot be fitted, the generation is one of NSGA-II instead,
+// among everything evaluated.
 #pragma once
 #include "nas/search/genetic.h"
 #include "nas/search/subset.h"
@@ -48,8 +49,8 @@ class SurrogateSearch : public Sampler {
   // How well the surrogates ordered what they had not seen, generation by generation. A generation without
   // predictions (the initial design; too few samples) has no targets.
   struct Target {
-    std::string kind;                         // of the model; empty when the generation was replayed
-    std::vector<CrossValidation> validation;  // where a kind was chosen
+    std::string kind;                         // of the model
+    std::vector<CrossValidation> validation;  // where a kind was chosen; empty when it was replayed
     double tau = 0;         // Kendall's, of the generation's own candidates; NaN: no pair told apart
     double tau_so_far = 0;  // of all predicted candidates up to here
   };
@@ -58,13 +59,28 @@ class SurrogateSearch : public Sampler {
     std::vector<Target> targets;
   };
   const std::vector<Report>& reports() const { return reports_; }
+  // Why the generation last asked for was proposed without surrogates; empty when it was not.
+  const std::string& failure() const { return failure_; }
 
  private:
+  void prepare(i64 generation, const Watch& watch) override;
   std::optional<Proposal> propose(i64 generation, i64 index) override;
   i64 generation_size(i64 generation) const override;
   void told(std::size_t first) override;
-  // Fits, searches, selects; the proposals that promise most, none when there is nothing to learn from.
-  std::vector<Proposal> plan(i64 generation);
+  // Everything evaluated, as the surrogates see it; `known`: those whose scores stand.
+  struct Lessons {
+    std::vector<Genotype> inputs;
+    std::vector<std::vector<double>> values;  // [target][input]
+    std::vector<std::size_t> known;           // into candidates()
+  };
+  Lessons lessons() const;
+  // The first rank of the known ones, widest apart first: the front, or what misses the constraints least.
+  std::vector<std::size_t> first_rank(const std::vector<std::size_t>& known) const;
+  // Searches, selects; the proposals that promise most.
+  std::vector<Proposal> plan(i64 generation, const Surrogate& surrogate,
+                             const std::vector<std::size_t>& known, const Watch& watch) const;
+  // Without surrogates.
+  std::vector<Proposal> vary(i64 generation, const Watch& watch) const;
   Scored scored(const Genotype& genes, std::vector<double> learned) const;
   // What surrogates see of a genotype, and the number of choices of each.
   Genotype seen(Genotype genes, i64 rungs_left) const;
@@ -76,6 +92,7 @@ class SurrogateSearch : public Sampler {
   i64 planned_ = -1;  // generation of plan_
   std::vector<Proposal> plan_;
   std::vector<Surrogate::Report> fits_;  // of plan_
+  std::string failure_;                  // of plan_
   std::vector<Report> reports_;
 };
 

@@ -17,16 +17,17 @@ void set(Genotype& genotype, const Choice& choice, std::size_t index) {
   if (choice.searched()) genotype[std::size_t(choice.gene)] = i32(index);
 }
 
-Genotype extreme(const SpaceModel& model, std::size_t genes, bool largest) {
+Genotype extreme(const SpaceModel& model, std::size_t genes, bool largest_backbone, bool largest_exits) {
   Genotype g(genes, 0);
-  for_each_choice(model, [&](const Choice& choice, const std::string&) {
-    if (choice.used()) set(g, choice, index_of_extreme(choice, largest));
+  for_each_choice(model, [&](const Choice& choice, const std::string& name) {
+    const bool of_exit = name.find(".exit.") != std::string::npos;
+    if (choice.used()) set(g, choice, index_of_extreme(choice, of_exit ? largest_exits : largest_backbone));
   });
   for (const ExitModel& exit : model.exits) {
     // A larger stride or a pooling behind the layer makes the rest smaller, not larger.
     for (const ModuleModel& module : exit.modules)
       for (const Choice* choice : {&module.stride, &module.pool})
-        if (choice->used()) set(g, *choice, index_of_extreme(*choice, !largest));
+        if (choice->used()) set(g, *choice, index_of_extreme(*choice, !largest_exits));
     const auto& v = exit.presence.values;
     const auto on = std::find_if(v.begin(), v.end(), [&](double value) { return exit.on(value); });
     set(g, exit.presence, std::size_t(on - v.begin()));
@@ -102,11 +103,12 @@ std::vector<Assign> exit_assignments(const ExitModel& exit, double stage_width) 
 
 }  // namespace
 
-Genotype Space::max_genotype() const { return canonical(extreme(*model_, genes_.size(), true)); }
-Genotype Space::min_genotype() const { return canonical(extreme(*model_, genes_.size(), false)); }
+Genotype Space::max_genotype() const { return canonical(extreme(*model_, genes_.size(), true, true)); }
+Genotype Space::min_genotype() const { return canonical(extreme(*model_, genes_.size(), false, false)); }
+Genotype Space::max_with_min_exits() const { return canonical(extreme(*model_, genes_.size(), true, false)); }
 
 std::vector<Genotype> Space::covering_genotypes() const {
-  const Genotype largest = extreme(*model_, genes_.size(), true);
+  const Genotype largest = extreme(*model_, genes_.size(), true, true);
   std::vector<std::vector<Assign>> exits;
   std::size_t rounds = 0;
   for (const ExitModel& exit : model_->exits) {

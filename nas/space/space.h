@@ -81,6 +81,8 @@ class Space {
   // Exit layer types count as larger in the order pool, pointwise, separable, mbconv, dense, resize_conv.
   Genotype max_genotype() const;
   Genotype min_genotype() const;
+  // The backbone of the largest network with the exits of the smallest one.
+  Genotype max_with_min_exits() const;
   // A few genotypes, the first of them max_genotype(), that hold every parameter of the space: for each
   // parameter name one of them has it at its full extents. What a supernet has to allocate.
   std::vector<Genotype> covering_genotypes() const;

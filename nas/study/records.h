@@ -13,10 +13,13 @@ struct CandidateRecord {
   enum class State { scored, failed };
   i64 id = 0;  // order of proposal
   i64 generation = 0;
-  Genotype genotype;         // canonical
-  std::string origin;        // seed, random, variation
-  std::vector<i64> parents;  // ids
-  std::string weights;       // where its weights came from: supernet, scratch, ...
+  Genotype genotype;              // canonical
+  std::string origin;             // as Proposal has it
+  std::vector<i64> parents;       // ids
+  std::vector<double> predicted;  // as Proposal has it, and the next
+  std::vector<std::string> predicted_by;
+  u64 seed = 0;         // of its own training
+  std::string weights;  // where its weights came from: supernet, scratch, ...
   State state = State::scored;
   std::string reason;  // why it failed
   i64 train_macs = 0;  // forward MACs x images of its own training, also when it failed
@@ -40,8 +43,8 @@ struct CandidateRecord {
 struct GenerationRecord {
   i64 generation = 0;
   double hypervolume = 0;  // of the front in the objectives of the search
-  i64 front_size = 0;
-  i64 evaluations = 0;  // in all, up to and including this generation
+  std::vector<i64> front;  // ids, ascending
+  i64 evaluations = 0;     // in all, up to and including this generation
   i64 failures = 0;
   double best_at_target = 0;  // accuracy of the best candidate under the target; NaN: none, or no target
   i64 best_id = -1;           // that candidate; -1: none

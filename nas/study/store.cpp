@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "kernels/error.h"
+#include "nas/parse.h"
 #include "nas/study/database.h"
 #include "nas/study/text_list.h"
 #include "nas/study/writer_lock.h"
@@ -16,9 +18,14 @@ namespace {
 
 constexpr i64 kApplication = 0x4F464652;  // "OFFR": tells an archive from any other SQLite file
 
+// Of the tables pending, candidate and rung.
+#define OFFRAMP_PROPOSAL_FIELDS                                                \
+  "generation INTEGER NOT NULL, origin TEXT NOT NULL, parents TEXT NOT NULL, " \
+  "predicted TEXT NOT NULL, predicted_by TEXT NOT NULL"
 // Of the tables candidate and rung.
 #define OFFRAMP_CANDIDATE_FIELDS                                                                        \
-  "generation INTEGER NOT NULL, origin TEXT NOT NULL, parents TEXT NOT NULL, weights TEXT NOT NULL, "   \
+  OFFRAMP_PROPOSAL_FIELDS                                                                               \
+  ", seed TEXT NOT NULL, weights TEXT NOT NULL, "                                                       \
   "state TEXT NOT NULL, reason TEXT NOT NULL, objectives TEXT NOT NULL, violation REAL, accuracy_tune " \
   "REAL, "                                                                                              \
   "avg_macs REAL, full_macs INTEGER NOT NULL, params INTEGER NOT NULL, latency_us REAL, "               \
@@ -29,28 +36,56 @@ constexpr const char* kSchema =
     "CREATE TABLE study(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE candidate(id INTEGER PRIMARY KEY, genotype TEXT NOT NULL UNIQUE, " OFFRAMP_CANDIDATE_FIELDS
     ");"
+    "CREATE TABLE pending(id INTEGER PRIMARY KEY, genotype TEXT NOT NULL, " OFFRAMP_PROPOSAL_FIELDS
+    ");"
     "CREATE TABLE rung(id INTEGER NOT NULL, genotype TEXT NOT NULL, " OFFRAMP_CANDIDATE_FIELDS
     ", PRIMARY KEY(id, rungs_left));"
     "CREATE TABLE training(phase TEXT PRIMARY KEY NOT NULL, macs INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE generation(generation INTEGER PRIMARY KEY, hypervolume REAL, front_size INTEGER NOT NULL, "
-    "evaluations INTEGER NOT NULL, failures INTEGER NOT NULL, best_at_target REAL, best_id INTEGER NOT NULL, "
+    "CREATE TABLE generation(generation INTEGER PRIMARY KEY, hypervolume REAL, evaluations INTEGER NOT NULL, "
+    "failures INTEGER NOT NULL, best_at_target REAL, best_id INTEGER NOT NULL, "
     "train_macs INTEGER NOT NULL, seconds REAL);"
+    "CREATE TABLE front(generation INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(generation, id)) "
+    "WITHOUT ROWID;"
     "CREATE TABLE event(id INTEGER PRIMARY KEY, unix_seconds REAL NOT NULL, kind TEXT NOT NULL, "
     "text TEXT NOT NULL);";
 #undef OFFRAMP_CANDIDATE_FIELDS
+#undef OFFRAMP_PROPOSAL_FIELDS
 
-constexpr const char* kCandidateColumns =
-    "id, generation, genotype, origin, parents, weights, state, reason, objectives, violation, "
+#define OFFRAMP_PROPOSAL_COLUMNS "id, generation, genotype, origin, parents, predicted, predicted_by"
+constexpr const char* kProposalColumns = OFFRAMP_PROPOSAL_COLUMNS;
+constexpr const char* kCandidateColumns = OFFRAMP_PROPOSAL_COLUMNS
+    ", seed, weights, state, reason, objectives, violation, "
     "accuracy_tune, avg_macs, full_macs, params, latency_us, exit_shares, exit_accuracies, thresholds, "
     "seconds, train_macs, epochs, rungs_left";
+#undef OFFRAMP_PROPOSAL_COLUMNS
+
+// Record is a Proposal or a CandidateRecord: their first columns are the same.
+template <class Record>
+void read_proposal(Statement& row, Record& r) {
+  r.id = row.integer();
+  r.generation = row.integer();
+  parse_list(row.text(), r.genotype);
+  r.origin = row.text();
+  parse_list(row.text(), r.parents);
+  parse_list(row.text(), r.predicted);
+  parse_list(row.text(), r.predicted_by);
+}
+
+template <class Record>
+Statement& bind_proposal(Statement& row, const Record& r) {
+  return row.bind(r.id)
+      .bind(r.generation)
+      .bind(text_of(r.genotype))
+      .bind(r.origin)
+      .bind(text_of(r.parents))
+      .bind(text_of(r.predicted))
+      .bind(text_of(r.predicted_by));
+}
 
 CandidateRecord read_candidate(Statement& row) {
   CandidateRecord c;
-  c.id = row.integer();
-  c.generation = row.integer();
-  parse_list(row.text(), c.genotype);
-  c.origin = row.text();
-  parse_list(row.text(), c.parents);
+  read_proposal(row, c);
+  c.seed = parse_seed(row.text(), "seed");
   c.weights = row.text();
   const std::string state = row.text();
   if (state != "scored" && state != "failed") throw input_error("state \"" + state + "\" is unknown");
@@ -131,23 +166,26 @@ struct Store::Impl {
                         "); restore it from a copy or start a new run");
   }
 
-  CandidateRecord read(Statement& row) const {
+  // What `body` reads, or an error that names the file.
+  template <class Body>
+  auto reading(Body&& body) const {
     try {
-      return read_candidate(row);
+      return body();
     } catch (const Error& error) {
       throw input_error("archive " + path + ": damaged: " + error.what());
     }
   }
 
+  CandidateRecord read(Statement& row) const {
+    return reading([&] { return read_candidate(row); });
+  }
+
   void insert(const std::string& table, const CandidateRecord& c) {
     const std::string sql = "INSERT INTO " + table + "(" + kCandidateColumns +
-                            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
-    Statement(db, sql.c_str())
-        .bind(c.id)
-        .bind(c.generation)
-        .bind(text_of(c.genotype))
-        .bind(c.origin)
-        .bind(text_of(c.parents))
+                            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    Statement row(db, sql.c_str());
+    bind_proposal(row, c)
+        .bind(std::to_string(c.seed))
         .bind(c.weights)
         .bind(c.state == CandidateRecord::State::scored ? "scored" : "failed")
         .bind(c.reason)
@@ -240,7 +278,60 @@ std::optional<std::string> Store::meta(const std::string& key) const {
   return row.text();
 }
 
-void Store::add(const CandidateRecord& c) { impl_->insert("candidate", c); }
+void Store::atomically(const std::function<void()>& body) {
+  impl_->db.run("SAVEPOINT whole");
+  try {
+    body();
+    impl_->db.run("RELEASE whole");
+  } catch (...) {
+    // A full disk may have undone everything already.
+    sqlite3_exec(impl_->db.handle(), "ROLLBACK TO whole; RELEASE whole", nullptr, nullptr, nullptr);
+    throw;
+  }
+}
+
+void Store::add(const CandidateRecord& c) {
+  atomically([&] {
+    impl_->insert("candidate", c);
+    Statement(impl_->db, "DELETE FROM pending WHERE id=?").bind(c.id).finish();
+  });
+}
+
+void Store::replace(const CandidateRecord& c) {
+  atomically([&] {
+    Statement(impl_->db, "DELETE FROM candidate WHERE id=?").bind(c.id).finish();
+    impl_->insert("candidate", c);
+    Statement(impl_->db, "DELETE FROM rung WHERE id=? AND rungs_left<?")
+        .bind(c.id)
+        .bind(c.rungs_left)
+        .finish();
+  });
+}
+
+void Store::set_pending(std::span<const Proposal> proposals) {
+  atomically([&] {
+    impl_->db.run("DELETE FROM pending");
+    const std::string sql =
+        std::string("INSERT INTO pending(") + kProposalColumns + ") VALUES(?,?,?,?,?,?,?)";
+    for (const Proposal& p : proposals) {
+      if (candidate(p.id)) continue;
+      Statement row(impl_->db, sql.c_str());
+      bind_proposal(row, p).finish();
+    }
+  });
+}
+
+std::vector<Proposal> Store::proposals(i64 generation) const {
+  const std::string columns = kProposalColumns;
+  Statement row(impl_->db, ("SELECT " + columns + " FROM candidate WHERE generation=?1 UNION ALL SELECT " +
+                            columns + " FROM pending WHERE generation=?1 ORDER BY id")
+                               .c_str());
+  row.bind(generation);
+  std::vector<Proposal> all;
+  while (row.step()) impl_->reading([&] { read_proposal(row, all.emplace_back()); });
+  return all;
+}
+
 void Store::add_rung(const CandidateRecord& c) { impl_->insert("rung", c); }
 
 std::optional<CandidateRecord> Store::find(const Genotype& genotype) const {
@@ -269,40 +360,62 @@ std::vector<CandidateRecord> Store::rungs() const {
   return impl_->all(impl_->select("rung ORDER BY id, rungs_left DESC"));
 }
 
+i64 Store::begun() const {
+  return impl_->db.number(
+      "SELECT 1 + coalesce(max(id), -1) FROM (SELECT id FROM candidate UNION ALL SELECT id FROM rung)");
+}
+
+void Store::reopen() {
+  const std::string drop = std::string("DELETE FROM study WHERE key IN ('") + kMetaFinished + "','" +
+                           kMetaInfeasible + "') OR key GLOB 'final *'; DELETE FROM training WHERE phase<>'" +
+                           kPhaseSupernet + "'";
+  atomically([&] { impl_->db.run(drop.c_str()); });
+}
+
 i64 Store::candidate_count() const { return impl_->db.number("SELECT count(*) FROM candidate"); }
 
 void Store::set(const GenerationRecord& g) {
-  Statement(impl_->db, "INSERT OR REPLACE INTO generation VALUES(?,?,?,?,?,?,?,?,?)")
-      .bind(g.generation)
-      .bind(g.hypervolume)
-      .bind(g.front_size)
-      .bind(g.evaluations)
-      .bind(g.failures)
-      .bind(g.best_at_target)
-      .bind(g.best_id)
-      .bind(g.train_macs)
-      .bind(g.seconds)
-      .finish();
+  atomically([&] {
+    Statement(impl_->db, "INSERT OR REPLACE INTO generation VALUES(?,?,?,?,?,?,?,?)")
+        .bind(g.generation)
+        .bind(g.hypervolume)
+        .bind(g.evaluations)
+        .bind(g.failures)
+        .bind(g.best_at_target)
+        .bind(g.best_id)
+        .bind(g.train_macs)
+        .bind(g.seconds)
+        .finish();
+    Statement(impl_->db, "DELETE FROM front WHERE generation=?").bind(g.generation).finish();
+    for (i64 id : g.front)
+      Statement(impl_->db, "INSERT INTO front VALUES(?,?)").bind(g.generation).bind(id).finish();
+  });
 }
 
 std::vector<GenerationRecord> Store::generations() const {
-  Statement row(impl_->db,
-                "SELECT generation, hypervolume, front_size, evaluations, failures, best_at_target, best_id, "
-                "train_macs, seconds "
-                "FROM generation ORDER BY generation");
+  Statement row(
+      impl_->db,
+      "SELECT generation, hypervolume, evaluations, failures, best_at_target, best_id, train_macs, seconds "
+      "FROM generation ORDER BY generation");
+  Statement member(impl_->db, "SELECT generation, id FROM front ORDER BY generation, id");
+  std::map<i64, std::vector<i64>> fronts;
+  while (member.step()) {
+    const i64 generation = member.integer();
+    fronts[generation].push_back(member.integer());
+  }
   std::vector<GenerationRecord> all;
   while (row.step()) {
     GenerationRecord g;
     g.generation = row.integer();
     g.hypervolume = row.real();
-    g.front_size = row.integer();
     g.evaluations = row.integer();
     g.failures = row.integer();
     g.best_at_target = row.real();
     g.best_id = row.integer();
     g.train_macs = row.integer();
     g.seconds = row.real();
-    all.push_back(g);
+    g.front = std::move(fronts[g.generation]);
+    all.push_back(std::move(g));
   }
   return all;
 }

@@ -1,11 +1,14 @@
 // archive.sqlite: everything a search has evaluated, safe against being killed at any instruction. One
 // writer; readers may look on at any time.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "nas/search/candidate.h"
 #include "nas/study/records.h"
 
 namespace offramp::nas {
@@ -17,11 +20,13 @@ inline constexpr char kMetaInfeasible[] =
 inline constexpr char kMetaClasses[] = "classes";  // of the data: chance is the worst of accuracies
 
 inline constexpr char kPhaseSupernet[] = "supernet";
+inline constexpr char kMetaConfig[] = "config";  // run.toml as the run was created with
+inline std::string meta_of_final(i64 id) { return "final " + std::to_string(id); }
 inline std::string phase_of_final(i64 id) { return "final " + std::to_string(id); }
 
 class Store {
  public:
-  static constexpr int kVersion = 3;  // of the tables; another version is refused
+  static constexpr int kVersion = 4;  // of the tables; another version is refused
 
   enum class Access { read, write };
 
@@ -39,16 +44,32 @@ class Store {
   // Everything below throws Error(input) when the file turns out damaged, Error(failed) when it cannot be
   // written. Each write is committed when it returns.
 
+  // What `body` writes is kept as a whole, once it returns, or not at all. Nests.
+  void atomically(const std::function<void()>& body);
+
   // Study: configuration text, seed, ... by key.
   void set_meta(const std::string& key, const std::string& value);
   std::optional<std::string> meta(const std::string& key) const;
 
   // Throws Error when the id or the genotype is there already.
   void add(const CandidateRecord& candidate);
+  // In place of the one with its id. Rungs that it was stopped short of are dropped.
+  void replace(const CandidateRecord& candidate);
   std::optional<CandidateRecord> find(const Genotype& genotype) const;  // canonical
   std::optional<CandidateRecord> candidate(i64 id) const;
   std::vector<CandidateRecord> candidates() const;  // by id
   i64 candidate_count() const;
+
+  // Of a generation, what is decided but not evaluated; replaces what was pending. add() takes a candidate
+  // out of it.
+  void set_pending(std::span<const Proposal> proposals);
+  // A generation as it was proposed, evaluated or pending, by id.
+  std::vector<Proposal> proposals(i64 generation) const;
+
+  // How many candidates, counted by id, evaluation has begun with.
+  i64 begun() const;
+  // An ended study goes on: drops that it ended and what was kept of its final networks.
+  void reopen();
 
   // A candidate as a rung of successive halving has left it; add() follows once it goes no further. Throws
   // Error when it is there already.

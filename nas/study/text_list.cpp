@@ -20,6 +20,8 @@ void append(std::string& text, const std::optional<float>& value) {
     text += "null";
 }
 
+void append(std::string& text, const std::string& name) { text += name; }
+
 template <class List>
 std::string joined(const List& values) {
   std::string text;
@@ -46,6 +48,11 @@ bool read(std::string_view item, std::optional<float>& value) {
   return good;
 }
 
+bool read(std::string_view item, std::string& name) {
+  name = item;
+  return true;
+}
+
 template <class List>
 void split(std::string_view text, List& values) {
   values.clear();
@@ -67,10 +74,12 @@ std::string text_of(const std::vector<i32>& values) { return joined(values); }
 std::string text_of(const std::vector<i64>& values) { return joined(values); }
 std::string text_of(const std::vector<double>& values) { return joined(values); }
 std::string text_of(const Thresholds& values) { return joined(values); }
+std::string text_of(const std::vector<std::string>& values) { return joined(values); }
 
 void parse_list(std::string_view text, std::vector<i32>& values) { split(text, values); }
 void parse_list(std::string_view text, std::vector<i64>& values) { split(text, values); }
 void parse_list(std::string_view text, std::vector<double>& values) { split(text, values); }
 void parse_list(std::string_view text, Thresholds& values) { split(text, values); }
+void parse_list(std::string_view text, std::vector<std::string>& values) { split(text, values); }
 
 }  // namespace offramp::nas

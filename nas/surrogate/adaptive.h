@@ -22,9 +22,11 @@ struct CrossValidation {
 };
 
 // `folds` parts of nearly equal size, drawn by `seed`; the same for every model. Models that throw on a fold
-// count as 0 there. Throws Error(usage) unless there are two folds or more with two samples or more each.
+// count as 0 there. Throws Error(usage) unless there are two folds or more with two samples or more each,
+// Error(interrupted) when `watch` wants to stop.
 std::vector<CrossValidation> cross_validate(Exec& exec, const std::vector<MakeRegressor>& models,
-                                            const Matrix& x, std::span<const double> y, i64 folds, u64 seed);
+                                            const Matrix& x, std::span<const double> y, i64 folds, u64 seed,
+                                            const Watch& watch = {});
 
 struct AdaptiveOptions {
   i64 folds = 10;  // fewer where a fold would hold less than three samples
@@ -44,7 +46,7 @@ class Adaptive : public Regressor {
   }  // in the order of the models
 
  private:
-  void learn(Exec& exec, const Matrix& x, std::span<const double> y) override;
+  void learn(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) override;
   std::vector<Estimate> answer(Exec& exec, const Matrix& x, bool spread) const override;
 
   std::vector<MakeRegressor> models_;

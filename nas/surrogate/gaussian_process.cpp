@@ -99,7 +99,7 @@ Matrix GaussianProcess::trend_of(const Matrix& z) const {
   return trend;
 }
 
-void GaussianProcess::learn(Exec& exec, const Matrix& x, std::span<const double> y) {
+void GaussianProcess::learn(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) {
   const i64 n = x.rows;
   centre_.assign(std::size_t(x.cols), 0);
   scale_.assign(std::size_t(x.cols), 0);
@@ -135,11 +135,12 @@ void GaussianProcess::learn(Exec& exec, const Matrix& x, std::span<const double>
   const auto criteria_of = [&](const std::vector<Point>& points) {
     std::vector<double> out(points.size());
     parallel_for(exec, i64(points.size()), 1, [&](i64 begin, i64 end, int) {
-      for (i64 i = begin; i < end; ++i)
+      for (i64 i = begin; i < end && !watch.stop_requested(); ++i)
         out[std::size_t(i)] = Likelihood(distances, trend, values, std::pow(10, points[std::size_t(i)].theta),
                                          std::pow(10, points[std::size_t(i)].nugget))
                                   .criterion;
     });
+    watch.check();
     return out;
   };
   // The first theta along a line, then nugget, then both by steps that halve where no neighbour is better.

@@ -29,7 +29,7 @@ class GaussianProcess : public Regressor {
 
  private:
   struct Likelihood;
-  void learn(Exec& exec, const Matrix& x, std::span<const double> y) override;
+  void learn(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) override;
   std::vector<Estimate> answer(Exec& exec, const Matrix& x, bool spread) const override;
   Matrix standardised(const Matrix& x) const;
   Matrix trend_of(const Matrix& z) const;

@@ -76,7 +76,7 @@ Mlp::Mlp(const MlpOptions& options) : options_(options) {
         "train_share in (0,1)");
 }
 
-void Mlp::learn(Exec& exec, const Matrix& x, std::span<const double> y) {
+void Mlp::learn(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) {
   const Rng root(options_.seed);
   std::vector<i64> order(static_cast<std::size_t>(x.rows));
   std::iota(order.begin(), order.end(), i64{0});
@@ -108,6 +108,7 @@ void Mlp::learn(Exec& exec, const Matrix& x, std::span<const double> y) {
   for (std::size_t i = 0; i < layers.size(); ++i) best[i] = Tensor::empty(layers[i].variable.shape());
   held_back_loss_ = std::numeric_limits<double>::infinity();
   for (i64 epoch = 0; epoch < options_.epochs; ++epoch) {
+    watch.check();
     Tensor mask;
     if (options_.dropout > 0)
       mask =

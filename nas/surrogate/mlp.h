@@ -25,7 +25,7 @@ class Mlp : public Regressor {
   i64 best_epoch() const { return best_epoch_; }             // from 0
 
  private:
-  void learn(Exec& exec, const Matrix& x, std::span<const double> y) override;
+  void learn(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) override;
   std::vector<Estimate> answer(Exec& exec, const Matrix& x, bool spread) const override;
 
   MlpOptions options_;

@@ -14,7 +14,7 @@ double cubic(double squared) { return squared * std::sqrt(squared); }
 
 // [ phi + smoothing I   P  ] [weights]   [y]
 // [ P^T              -ridge] [tail   ] = [0]     P = [x 1], no ridge on the constant
-void Rbf::learn(Exec&, const Matrix& x, std::span<const double> y) {
+void Rbf::learn(Exec&, const Matrix& x, std::span<const double> y, const Watch&) {
   const i64 n = x.rows, tail = x.cols + 1;
   Matrix system(n + tail, n + tail);
   for (i64 i = 0; i < n; ++i) {

@@ -20,7 +20,7 @@ class Rbf : public Regressor {
   std::string_view name() const override { return "rbf"; }
 
  private:
-  void learn(Exec& exec, const Matrix& x, std::span<const double> y) override;
+  void learn(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) override;
   std::vector<Estimate> answer(Exec& exec, const Matrix& x, bool spread) const override;
 
   RbfOptions options_;

@@ -7,7 +7,7 @@
 
 namespace offramp::nas {
 
-void Regressor::fit(Exec& exec, const Matrix& x, std::span<const double> y) {
+void Regressor::fit(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) {
   const std::string who = "surrogate " + std::string(name());
   if (x.rows < 2 || x.cols < 1 || i64(y.size()) != x.rows)
     throw usage_error(who + ": two samples or more with a value each wanted, got " + std::to_string(x.rows) +
@@ -17,7 +17,8 @@ void Regressor::fit(Exec& exec, const Matrix& x, std::span<const double> y) {
     for (double v : values)
       if (!std::isfinite(v)) throw usage_error(who + ": a sample is not finite");
   cols_ = -1;
-  learn(exec, x, y);
+  watch.check();
+  learn(exec, x, y, watch);
   cols_ = x.cols;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/exec.h"
+#include "nas/progress.h"
 #include "nas/surrogate/matrix.h"
 
 namespace offramp::nas {
@@ -21,14 +22,15 @@ class Regressor {
   virtual std::string_view name() const = 0;  // "rbf", "gp", "carts", "mlp", "as"
 
   // Rows of x are samples. Replaces an earlier fit. Throws Error(usage) unless there are two samples or more,
-  // one y for each, all finite.
-  void fit(Exec& exec, const Matrix& x, std::span<const double> y);
+  // one y for each, all finite; Error(interrupted) when `watch` wants to stop.
+  void fit(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch = {});
   // One estimate per row; spreads are NaN when not asked for, which may be much faster. Throws Error(usage)
   // before a fit and when the number of columns differs.
   std::vector<Estimate> predict(Exec& exec, const Matrix& x, bool spread = true) const;
 
  protected:
-  virtual void learn(Exec& exec, const Matrix& x, std::span<const double> y) = 0;
+  // Looks at `watch` between pieces of work of a second or less.
+  virtual void learn(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) = 0;
   virtual std::vector<Estimate> answer(Exec& exec, const Matrix& x, bool spread) const = 0;
 
  private:

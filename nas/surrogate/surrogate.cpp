@@ -57,7 +57,7 @@ Matrix Surrogate::inputs_of(std::span<const Genotype> genotypes) const {
 }
 
 void Surrogate::fit(Exec& exec, std::span<const Genotype> genotypes,
-                    const std::vector<std::vector<double>>& values) {
+                    const std::vector<std::vector<double>>& values, const Watch& watch) {
   const Matrix x = inputs_of(genotypes);
   if (!options_.units.empty() && options_.units.size() != values.size())
     throw usage_error("surrogate: " + std::to_string(options_.units.size()) + " units for " +
@@ -77,7 +77,7 @@ void Surrogate::fit(Exec& exec, std::span<const Genotype> genotypes,
     for (double& v : y) v = (v - target.mean) / target.scale;
     target.model =
         make_regressor(options_.kind, Rng(options_.seed).derive(u64(t)).next_u64(), options_.mlp_epochs);
-    target.model->fit(inner, x, y);
+    target.model->fit(inner, x, y, watch);
   });
   targets_ = std::move(targets);
 }

@@ -29,8 +29,10 @@ class Surrogate {
   // Throws Error(usage) for an unknown kind or an impossible space.
   Surrogate(std::vector<i32> choices, SurrogateOptions options);
 
-  // values[target][sample]. Throws Error(usage) when sizes do not match (see Regressor::fit), units included.
-  void fit(Exec& exec, std::span<const Genotype> genotypes, const std::vector<std::vector<double>>& values);
+  // values[target][sample]. Throws Error(usage) when sizes do not match (see Regressor::fit), units included,
+  // Error when a model cannot be fitted, Error(interrupted) when `watch` wants to stop.
+  void fit(Exec& exec, std::span<const Genotype> genotypes, const std::vector<std::vector<double>>& values,
+           const Watch& watch = {});
   // [target][genotype]
   std::vector<std::vector<Estimate>> predict(Exec& exec, std::span<const Genotype> genotypes,
                                              bool spread = true) const;

@@ -168,15 +168,16 @@ std::vector<TreeEnsemble::Node> TreeEnsemble::grow(const Levels& levels, std::sp
   return std::move(tree.nodes);
 }
 
-void TreeEnsemble::learn(Exec& exec, const Matrix& x, std::span<const double> y) {
+void TreeEnsemble::learn(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) {
   const Levels levels(x);
   trees_.assign(std::size_t(options_.trees), {});
   parallel_for(exec, options_.trees, 16, [&](i64 begin, i64 end, int) {
-    for (i64 t = begin; t < end; ++t) {
+    for (i64 t = begin; t < end && !watch.stop_requested(); ++t) {
       Rng rng = Rng(options_.seed).derive(u64(t));
       trees_[std::size_t(t)] = grow(levels, y, rng);
     }
   });
+  watch.check();
 }
 
 std::vector<Estimate> TreeEnsemble::answer(Exec& exec, const Matrix& x, bool) const {

@@ -29,7 +29,7 @@ class TreeEnsemble : public Regressor {
   };
   struct Levels;
   struct Growing;
-  void learn(Exec& exec, const Matrix& x, std::span<const double> y) override;
+  void learn(Exec& exec, const Matrix& x, std::span<const double> y, const Watch& watch) override;
   std::vector<Estimate> answer(Exec& exec, const Matrix& x, bool spread) const override;
   std::vector<Node> grow(const Levels& levels, std::span<const double> y, Rng& rng) const;
 

@@ -69,6 +69,25 @@ TEST(SearchVerb, KilledAndResumedGivesTheSameFront) {
   EXPECT_EQ(state(), before);
 }
 
+TEST(SearchVerb, ResumeTakesATotal) {
+  const TempDir dir;
+  const std::string tiny = std::string(kSmall) + "--set supernet.epochs=0 ";
+  const std::string whole = dir / "whole", parts = dir / "parts";
+  ASSERT_EQ(offramp_run("search -q --evals 8 --out " + whole + tiny).code, 0);
+  ASSERT_EQ(offramp_run("search -q --evals 5 --out " + parts + tiny).code, 0);
+  const auto state = [&] { return sh("cd " + parts + " && find . -type f | sort | xargs sha256sum").out; };
+  const std::string before = state();
+  expect_failure("resume -q --evals 4 " + parts, 2, "--evals");
+  expect_failure("resume -q --evals 0 " + parts, 2, "--evals");
+  EXPECT_EQ(offramp_run("resume -q --evals 5 " + parts).code, 0);
+  EXPECT_EQ(state(), before);
+  const Ran more = offramp_run("resume --json --evals 8 " + parts);
+  ASSERT_EQ(more.code, 0) << more.err;
+  EXPECT_EQ(more.json()["evaluated"], 8);
+  EXPECT_EQ(slurp(parts + "/front.csv"), slurp(whole + "/front.csv"));
+  EXPECT_TRUE(slurp(parts + "/chosen.safetensors") == slurp(whole + "/chosen.safetensors"));
+}
+
 TEST(SearchVerb, WhatItRefuses) {
   const TempDir dir;
   const std::string out = " --out " + dir / "run";

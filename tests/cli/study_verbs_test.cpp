@@ -55,9 +55,18 @@ std::string known_run(const TempDir& dir, const std::string& name, const std::st
   failed.state = nas::CandidateRecord::State::failed;
   failed.reason = "diverged <early>";
   store.add(failed);
-  add({.id = 3, .generation = 1, .genotype = {1, 1}, .origin = "variation", .parents = {1, 0}}, 0.80, 1e6);
+  add({.id = 3,
+       .generation = 1,
+       .genotype = {1, 1},
+       .origin = "surrogate",
+       .parents = {1, 0},
+       .predicted = {0.25, 1.1e6},
+       .predicted_by = {"rbf", "gp"},
+       .seed = 17},
+      0.80, 1e6);
   add({.id = 4, .generation = 2, .genotype = {0, 2}, .origin = "variation", .parents = {3}}, 0.70, 2e6);
-  store.set(nas::GenerationRecord{.generation = 0, .hypervolume = 0.25, .front_size = 2, .evaluations = 2});
+  store.set(nas::GenerationRecord{.generation = 1, .front = {0, 1, 3}, .evaluations = 4});
+  store.set(nas::GenerationRecord{.generation = 0, .hypervolume = 0.25, .front = {0, 1}, .evaluations = 2});
   nas::CandidateRecord stopped{.id = 5, .generation = 2, .genotype = {1, 2}, .origin = "random"};
   stopped.epochs = 1, stopped.rungs_left = 1;
   nas::CandidateRecord rung = stopped;
@@ -156,6 +165,20 @@ TEST(StudyVerbs, WhyTellsDescentAndStanding) {
   EXPECT_EQ(json["ancestry"][0]["new_genes"], Json({"stage1.block1.kernel 3 -> 5"}));
   EXPECT_EQ(json["ancestry"][1]["id"], 1);
   EXPECT_EQ(json["ancestry"][2]["distance"], 1);
+  EXPECT_EQ(json["seed"], 17);
+  EXPECT_EQ(json["front_generations"], Json::parse(R"([{"first": 1, "last": 1}])"));
+  EXPECT_EQ(offramp_run("why --json " + run + " 1").json()["front_generations"],
+            Json::parse(R"([{"first": 0, "last": 1}])"));
+  ASSERT_EQ(json["predictions"].size(), 2u);
+  EXPECT_EQ(json["predictions"][0]["of"], "error");
+  EXPECT_EQ(json["predictions"][0]["by"], "rbf");
+  EXPECT_EQ(json["predictions"][0]["predicted"], 0.25);
+  EXPECT_NEAR(double(json["predictions"][0]["measured"]), 0.2, 1e-12);
+  EXPECT_EQ(json["predictions"][1]["of"], "macs");
+  EXPECT_EQ(json["predictions"][1]["measured"], 1e6);
+  const Ran text = offramp_run("why " + run + " 3");
+  EXPECT_NE(text.out.find("predicted error 0.25 (rbf), measured 0.2"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("surrogate of 1 and 0"), std::string::npos) << text.out;
   const Ran failed = offramp_run("why " + run + " 2");
   EXPECT_EQ(failed.code, 0);
   EXPECT_NE(failed.out.find("failed: diverged <early>"), std::string::npos) << failed.out;

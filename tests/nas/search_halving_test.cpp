@@ -124,7 +124,7 @@ TEST_F(SearchHalving, RungsAreKeptAndPaidFor) {
   // Only who was trained as long as any is on the front.
   const Front front = study.macs_front();
   for (const FrontPoint& p : front.points()) EXPECT_TRUE(whole_ids.count(p.id)) << p.id;
-  EXPECT_EQ(i64(front.points().size()), study.generations.back().front_size);
+  EXPECT_EQ(i64(front.points().size()), i64(study.generations.back().front.size()));
 }
 
 TEST_F(SearchHalving, WhoReachesTheEndIsTheSameWithoutHalving) {

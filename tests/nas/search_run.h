@@ -97,7 +97,11 @@ class SearchRun : public ::testing::Test {
     ASSERT_EQ(p.size(), q.size());
     for (std::size_t i = 0; i < p.size(); ++i) {
       EXPECT_EQ(p[i].genotype, q[i].genotype);
+      EXPECT_EQ(p[i].origin, q[i].origin);
       EXPECT_EQ(p[i].parents, q[i].parents);
+      EXPECT_EQ(p[i].predicted, q[i].predicted);
+      EXPECT_EQ(p[i].predicted_by, q[i].predicted_by);
+      EXPECT_EQ(p[i].seed, q[i].seed);
       EXPECT_EQ(p[i].objectives, q[i].objectives);
       EXPECT_EQ(p[i].thresholds, q[i].thresholds);
       EXPECT_EQ(p[i].exit_shares, q[i].exit_shares);
@@ -123,7 +127,7 @@ class SearchRun : public ::testing::Test {
     for (std::size_t i = 0; i < g.size(); ++i) {
       EXPECT_EQ(g[i].hypervolume, h[i].hypervolume);
       EXPECT_EQ(g[i].evaluations, h[i].evaluations);
-      EXPECT_EQ(g[i].front_size, h[i].front_size);
+      EXPECT_EQ(g[i].front, h[i].front);
       EXPECT_EQ(g[i].train_macs, h[i].train_macs);
       EXPECT_EQ(g[i].best_id, h[i].best_id);
     }

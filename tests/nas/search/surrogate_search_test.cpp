@@ -2,18 +2,25 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "bench/known_fronts.h"
 #include "kernels/error.h"
+#include "nas/search/descent.h"
 #include "nas/search/exit_prediction.h"
 #include "nas/search/hypervolume.h"
 #include "nas/search/random_search.h"
+#include "nas/search/samplers.h"
 #include "tests/nas/search/search_support.h"
+#include "tests/support/error_kind.h"
 
 namespace offramp::nas {
 namespace {
+
+using offramp::testing::kind_of;
 
 double volume(const Sampler& sampler, const bench::KnownFront& problem) {
   return hypervolume(front_of(sampler).objectives(), problem.reference);
@@ -110,9 +117,133 @@ TEST(SurrogateSearch, ReportsHowWellItOrderedWhatItHadNotSeen) {
     EXPECT_GT(report.targets[0].tau_so_far, 0.9);  // f1 is one gene
   }
   for (const Candidate& c : sampler.candidates()) {
-    EXPECT_EQ(c.proposal.origin, c.proposal.id < 30 ? "random" : "surrogate");
+    if (c.proposal.id < 30)
+      EXPECT_EQ(c.proposal.origin, "random");
+    else
+      EXPECT_EQ(c.proposal.origin.rfind("surrogate", 0), 0u);
     EXPECT_EQ(c.proposal.predicted.size(), c.proposal.id < 30 ? 0u : 2u);
+    EXPECT_EQ(c.proposal.predicted_by.size(), c.proposal.predicted.size());
   }
+}
+
+// Parents are candidates of earlier generations that the genes come from; without any, the origin says so.
+TEST(SurrogateSearch, ProposalsDescendFromWhatWasEvaluated) {
+  const bench::KnownFront problem = bench::zdt(16, 4, 0.5);
+  Exec exec;
+  SurrogateSearch sampler(exec, problem.space, {}, quick(1));
+  search(sampler, problem, 90);
+  i64 descend = 0;
+  for (const Candidate& c : sampler.candidates()) {
+    const Proposal& p = c.proposal;
+    if (p.generation == 0) continue;
+    EXPECT_EQ(p.origin, p.parents.empty() ? kRandomBySurrogate : "surrogate");
+    descend += !p.parents.empty();
+    for (i64 id : p.parents) {
+      const Proposal& parent = sampler.candidates().at(std::size_t(id)).proposal;
+      EXPECT_LT(parent.generation, p.generation);
+      bool shares = false;
+      for (std::size_t g = 0; g < p.genotype.size(); ++g) shares |= parent.genotype[g] == p.genotype[g];
+      EXPECT_TRUE(shares) << p.id << " of " << id;
+    }
+  }
+  EXPECT_GT(descend, 50);  // of 60
+}
+
+TEST(Descent, FollowsGenesThroughGenerations) {
+  Descent descent({{{1, 1, 1}, 40}, {{2, 2, 2}, 17}});
+  const auto add = [&](i64 id, Genotype genes, std::vector<i64> parents, const char* origin = "variation") {
+    descent.add({.id = id, .genotype = std::move(genes), .origin = origin, .parents = std::move(parents)});
+    return descent.ancestors(id);
+  };
+  using Ids = std::vector<i64>;
+  EXPECT_EQ(add(0, {1, 1, 1}, {}, "seed"), Ids{40});
+  EXPECT_EQ(add(1, {2, 2, 2}, {}, "seed"), Ids{17});
+  EXPECT_EQ(add(2, {3, 3, 2}, {}, "random"), Ids{});
+  EXPECT_EQ(add(3, {1, 2, 2}, {0, 1}), (Ids{17, 40}));
+  EXPECT_EQ(add(4, {1, 3, 3}, {3}), Ids{40});     // two genes mutated
+  EXPECT_EQ(add(5, {3, 3, 3}, {2, 4}), Ids{});    // born of what no candidate had
+  EXPECT_EQ(add(6, {3, 3, 2}, {2, 3}), Ids{17});  // a value that one parent has from a candidate
+  EXPECT_EQ(add(7, {1, 1, 1}, {3}), Ids{40});     // found again, by mutation: not the seed itself
+}
+
+// What cannot be learned from is a generation of NSGA-II among everything evaluated, the same again.
+TEST(SurrogateSearch, WithoutAFitItGoesOnByVariation) {
+  const bench::KnownFront problem = bench::zdt(12, 4, 0.5);
+  const auto unlearnable = [&](const Genotype& g) -> Outcome {
+    Scored scored = std::get<Scored>(problem(g));
+    scored.learned = {std::numeric_limits<double>::infinity()};
+    return scored;
+  };
+  Exec exec;
+  SurrogateSearch a(exec, problem.space, {}, quick(1)), b(exec, problem.space, {}, quick(1));
+  search(a, unlearnable, 30);
+  EXPECT_EQ(a.failure(), "");
+  search(a, unlearnable, 60);
+  search(b, unlearnable, 60);
+  EXPECT_NE(a.failure().find("not finite"), std::string::npos) << a.failure();
+  EXPECT_NE(surrogate_failure_in_words(a).find("not finite"), std::string::npos);
+  EXPECT_EQ(surrogate_in_words(a), "");
+  EXPECT_EQ(proposals_of(a), proposals_of(b));
+  ASSERT_EQ(a.candidates().size(), 60u);
+  i64 varied = 0;
+  for (const Candidate& c : a.candidates()) {
+    if (c.proposal.generation == 0) continue;
+    EXPECT_TRUE(c.proposal.predicted.empty());
+    varied += c.proposal.origin == "variation";
+    for (i64 id : c.proposal.parents)
+      EXPECT_LT(a.candidates()[std::size_t(id)].proposal.generation, c.proposal.generation);
+  }
+  EXPECT_GT(varied, 25);
+  // Better than chance: parents are those that survive.
+  RandomSearch random(problem.space, {.seed = 1});
+  search(a, unlearnable, 240);
+  search(random, problem, 240);
+  EXPECT_GT(volume(a, problem), volume(random, problem));
+
+  SurrogateSearchOptions few = quick(1);
+  few.initial = 3;
+  SurrogateSearch small(exec, problem.space, {}, few);
+  search(small, problem, 9);
+  EXPECT_NE(small.failure().find("3 candidates to learn from"), std::string::npos) << small.failure();
+  EXPECT_EQ(small.candidates()[3].proposal.origin, "variation");
+  search(small, problem, 15);
+  EXPECT_EQ(small.failure(), "");
+  EXPECT_FALSE(small.candidates()[9].proposal.predicted.empty());
+}
+
+TEST(SurrogateSearch, StopsInsideTheSearchOnSurrogatesAndGoesOnAlike) {
+  const bench::KnownFront problem = bench::zdt(12, 4, 0.5);
+  std::atomic<bool> stop{false};
+  i64 asked = 0, stop_at = 70;
+  const Prediction prediction{.scored = [&](const Genotype&, std::span<const double> learned) {
+    if (++asked == stop_at) stop = true;
+    return Scored{{learned.begin(), learned.end()}};
+  }};
+  Watch watch;
+  watch.stop = &stop;
+  Exec exec;
+  SurrogateSearch stopped(exec, problem.space, prediction, quick(3)),
+      whole(exec, problem.space, {}, quick(3));
+  search(whole, problem, 42);
+  search(stopped, problem, 30);
+  EXPECT_EQ(kind_of([&] { stopped.ask(6, watch); }), Error::Kind::interrupted);
+  EXPECT_EQ(asked, stop_at);  // at once, not after the generation
+  search(stopped, problem, 42);
+  EXPECT_EQ(proposals_of(stopped), proposals_of(whole));
+}
+
+TEST(SurrogateSearch, ATauThatIsNotDefinedIsADash) {
+  Exec exec;
+  SurrogateSearch sampler(exec, {std::vector<i32>(8, 4), {}, {}}, {}, quick(1));
+  search(
+      sampler,
+      [](const Genotype& g) {
+        return Scored{{double(g[0] + g[3]), 7.0}};
+      },
+      36);
+  const std::string words = surrogate_in_words(sampler);
+  EXPECT_EQ(words.find("nan"), std::string::npos) << words;
+  EXPECT_NE(words.find("rbf - (-)"), std::string::npos) << words;
 }
 
 // The second objective is a known function of the genes and of what is learned: never predicted.

@@ -30,6 +30,9 @@ CandidateRecord scored(i64 id) {
   c.genotype = {i32(id), 2, 0, 1};
   c.origin = id ? "variation" : "seed";
   if (id) c.parents = {id - 1, 0};
+  c.predicted = {1.0 / 3, NAN, 5e-324};
+  c.predicted_by = {"rbf", "gp", "carts"};
+  c.seed = ~u64{0} - u64(id);
   c.weights = "supernet";
   c.accuracy_tune = 0.1 + 0.2 + 1e-17 * double(id);
   c.avg_macs = 1.0 / 3;
@@ -57,6 +60,10 @@ void expect_same(const CandidateRecord& a, const CandidateRecord& b) {
   EXPECT_EQ(a.genotype, b.genotype);
   EXPECT_EQ(a.origin, b.origin);
   EXPECT_EQ(a.parents, b.parents);
+  ASSERT_EQ(a.predicted.size(), b.predicted.size());
+  for (std::size_t i = 0; i < a.predicted.size(); ++i) EXPECT_TRUE(same_bits(a.predicted[i], b.predicted[i]));
+  EXPECT_EQ(a.predicted_by, b.predicted_by);
+  EXPECT_EQ(a.seed, b.seed);
   EXPECT_EQ(a.weights, b.weights);
   EXPECT_EQ(a.state, b.state);
   EXPECT_EQ(a.reason, b.reason);
@@ -127,7 +134,8 @@ TEST(Store, GivesBackWhatWasPutIn) {
     EXPECT_EQ(generations[0].hypervolume, 0.25);
     EXPECT_TRUE(std::isnan(generations[0].best_at_target));
     EXPECT_EQ(generations[1].hypervolume, 1.0 / 3);
-    EXPECT_EQ(generations[1].front_size, 7);
+    EXPECT_EQ(generations[0].front, (std::vector<i64>{2, 5, 6}));
+    EXPECT_EQ(generations[1].front, (std::vector<i64>{5, 41}));
     EXPECT_EQ(generations[1].evaluations, 80);
     EXPECT_EQ(generations[1].failures, 1);
     EXPECT_EQ(generations[1].best_id, 79);
@@ -147,9 +155,9 @@ TEST(Store, GivesBackWhatWasPutIn) {
     store.add(failed);
     store.add(scored(0));
     store.add(nan);
-    store.set(GenerationRecord{1, 0.1, 1, 2, 3, 4, 5, 6, 7});
-    store.set(GenerationRecord{1, 1.0 / 3, 7, 80, 1, 0.75, 79, (i64{1} << 53) + 1, 2.5});
-    store.set(GenerationRecord{0, 0.25, 3, 40, 0, NAN, -1, 0, 1});
+    store.set(GenerationRecord{1, 0.1, {3, 5}, 2, 3, 4, 5, 6, 7});
+    store.set(GenerationRecord{1, 1.0 / 3, {41, 5}, 80, 1, 0.75, 79, (i64{1} << 53) + 1, 2.5});
+    store.set(GenerationRecord{0, 0.25, {5, 2, 6}, 40, 0, NAN, -1, 0, 1});
     store.add_event("start", "");
     store.add_event("resume", "2 threads");
     check(store);
@@ -160,6 +168,109 @@ TEST(Store, GivesBackWhatWasPutIn) {
   EXPECT_EQ(slurp(path).substr(18, 2), "\1\1");
   check(Store::open(path, Store::Access::read));
   check(Store::open(path, Store::Access::write));
+}
+
+TEST(Store, WhatIsWrittenAtomicallyIsWholeOrNotThere) {
+  TempDir dir;
+  const std::string path = dir / "archive.sqlite";
+  struct Cut {};
+  {
+    Store store = Store::create(path);
+    store.add_event("start", "");
+    EXPECT_THROW(store.atomically([&] {
+      store.set(GenerationRecord{.generation = 0, .front = {1, 2}});
+      store.add(scored(1));
+      store.atomically([&] { store.add_event("surrogate", "tau"); });
+      throw Cut{};
+    }),
+                 Cut);
+    store.atomically([&] {
+      store.set(GenerationRecord{.generation = 1, .front = {3}});
+      // The inner part fails by itself.
+      EXPECT_THROW(store.atomically([&] {
+        store.add_event("surrogate", "lost");
+        throw Cut{};
+      }),
+                   Cut);
+      store.add_event("surrogate", "kept");
+    });
+  }
+  const Store store = Store::open(path, Store::Access::read);
+  EXPECT_EQ(store.candidate_count(), 0);
+  ASSERT_EQ(store.generations().size(), 1u);
+  EXPECT_EQ(store.generations()[0].front, std::vector<i64>{3});
+  ASSERT_EQ(store.events().size(), 2u);
+  EXPECT_EQ(store.events()[1].text, "kept");
+}
+
+TEST(Store, WhatIsDecidedIsKeptUntilItIsEvaluated) {
+  TempDir dir;
+  const std::string path = dir / "archive.sqlite";
+  const auto proposal = [](i64 id, i64 generation) {
+    return Proposal{.id = id,
+                    .generation = generation,
+                    .genotype = scored(id).genotype,
+                    .origin = "surrogate",
+                    .parents = {0, 2},
+                    .predicted = {0.1, 1.0 / 3},
+                    .predicted_by = {"rbf", "gp"}};
+  };
+  std::vector<Proposal> second{proposal(4, 1), proposal(5, 1), proposal(6, 1)};
+  {
+    Store store = Store::create(path);
+    store.set_pending(std::vector<Proposal>{proposal(0, 0), proposal(1, 0)});
+    EXPECT_EQ(store.begun(), 0);
+    for (i64 id : {0, 1, 2, 3}) store.add(scored(id));
+    store.set_pending(second);
+    EXPECT_EQ(store.proposals(1), second);
+    CandidateRecord evaluated = scored(5);  // says itself how it was proposed
+    evaluated.predicted = {0.5};
+    store.add(evaluated);
+    EXPECT_EQ(store.begun(), 6);
+    CandidateRecord rung = scored(6);
+    store.add_rung(rung);
+    EXPECT_EQ(store.begun(), 7);
+  }
+  Store store = Store::open(path, Store::Access::write);
+  second[1].origin = "variation", second[1].parents = scored(5).parents;
+  second[1].predicted = {0.5}, second[1].predicted_by = scored(5).predicted_by;
+  EXPECT_EQ(store.proposals(1), second);
+  EXPECT_EQ(store.proposals(0).size(), 4u);
+  EXPECT_TRUE(store.proposals(2).empty());
+  store.set_pending(second);  // what is evaluated is not pending
+  EXPECT_EQ(store.proposals(1), second);
+}
+
+TEST(Store, AReopenedStudyHasNoEnd) {
+  TempDir dir;
+  Store store = Store::create(dir / "archive.sqlite");
+  for (const char* key : {kMetaFinished, kMetaInfeasible, kMetaClasses, kMetaConfig})
+    store.set_meta(key, "x");
+  store.set_meta(meta_of_final(3), "1 2 3");
+  store.set_training_macs(kPhaseSupernet, 7);
+  store.set_training_macs(phase_of_final(3), 20);
+  store.reopen();
+  for (const std::string& key : {std::string(kMetaFinished), std::string(kMetaInfeasible), meta_of_final(3)})
+    EXPECT_FALSE(store.meta(key)) << key;
+  EXPECT_TRUE(store.meta(kMetaClasses));
+  EXPECT_TRUE(store.meta(kMetaConfig));
+  EXPECT_EQ(store.training_cost().total(), 7);
+}
+
+TEST(Store, ACandidateReplacedHasNoRungsThatItWasStoppedShortOf) {
+  TempDir dir;
+  Store store = Store::create(dir / "archive.sqlite");
+  CandidateRecord c = scored(1);
+  for (i64 left : {2, 1, 0}) {
+    c.rungs_left = left;
+    store.add_rung(c);
+  }
+  store.add(c);
+  c.rungs_left = 1;
+  store.replace(c);
+  EXPECT_EQ(store.candidate(1)->rungs_left, 1);
+  EXPECT_EQ(store.rungs().size(), 2u);
+  EXPECT_EQ(store.candidate_count(), 1);
 }
 
 TEST(Store, TrainingCostByPhase) {
@@ -287,10 +398,12 @@ TEST(Store, WrongFilesAreNamedInOneLine) {
 
   const std::string newer = dir / "newer.sqlite";
   Store::create(newer);
-  Database(newer, SQLITE_OPEN_READWRITE).run("PRAGMA user_version=99");
-  const auto refused = thrown_by([&] { Store::open(newer, Store::Access::write); });
-  EXPECT_EQ(refused.kind, Error::Kind::input);
-  EXPECT_NE(refused.message.find("version 99"), std::string::npos) << refused.message;
+  for (const char* version : {"99", "3"}) {
+    Database(newer, SQLITE_OPEN_READWRITE).run((std::string("PRAGMA user_version=") + version).c_str());
+    const auto refused = thrown_by([&] { Store::open(newer, Store::Access::write); });
+    EXPECT_EQ(refused.kind, Error::Kind::input);
+    EXPECT_NE(refused.message.find(std::string("version ") + version), std::string::npos) << refused.message;
+  }
 }
 
 // Whatever 64 bytes are overwritten, and wherever the file is cut: an error of ours, or every row still
@@ -311,6 +424,7 @@ TEST(Store, DamageIsAnErrorNeverACrash) {
       Store store = Store::open(file, Store::Access::read);
       (void)store.candidates();
       (void)store.generations();
+      (void)store.proposals(3);
       (void)store.find(scored(77).genotype);
     });
     if (!thrown.kind) return;

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "kernels/error.h"
 #include "nas/surrogate/adaptive.h"
 #include "nas/surrogate/gaussian_process.h"
@@ -13,9 +17,12 @@
 #include "nas/surrogate/tree_ensemble.h"
 #include "tests/nas/surrogate/samples.h"
 #include "tests/support/bits.h"
+#include "tests/support/error_kind.h"
 
 namespace offramp::nas {
 namespace {
+
+using offramp::testing::kind_of;
 
 constexpr i64 kQuickEpochs = 20;
 
@@ -171,6 +178,54 @@ TEST(Mlp, KeepsTheWeightsThatDidBestOnTheHeldBackPart) {
   EXPECT_LT(whole.held_back_loss(), first.held_back_loss());
 }
 
+// Enough work for minutes, each with its own loop.
+TEST(Regressor, AFitStopsWhenAskedTo) {
+  const Matrix x = random_inputs(700, 12, 1);
+  const std::vector<double> y = smooth_values(x, 0.1, 1);
+  std::vector<std::unique_ptr<Regressor>> models;
+  models.push_back(make_regressor("mlp", 1, i64{1} << 40));
+  models.push_back(std::make_unique<TreeEnsemble>(TreeEnsembleOptions{.trees = 1 << 21}));
+  models.push_back(std::make_unique<GaussianProcess>());
+  models.push_back(make_regressor("as", 1));
+  for (const auto& model : models)
+    for (int threads : {1, 2}) {
+      Exec exec(default_target(), threads);
+      std::atomic<bool> stop{false};
+      Watch watch;
+      watch.stop = &stop;
+      std::thread user([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        stop = true;
+      });
+      EXPECT_EQ(kind_of([&] { model->fit(exec, x, y, watch); }), Error::Kind::interrupted) << model->name();
+      user.join();
+      EXPECT_THROW(model->predict(exec, x), Error) << "half a fit answers";
+    }
+}
+
+// A model that is interrupted is no model that cannot be fitted.
+TEST(Adaptive, AnInterruptedFoldIsNoBadFold) {
+  static std::atomic<bool> stop;
+  class Interrupts : public Rbf {
+    void learn(Exec&, const Matrix&, std::span<const double>, const Watch& watch) override {
+      stop = true;
+      watch.check();
+    }
+  };
+  const Matrix x = random_inputs(20, 3, 1);
+  Watch watch;
+  watch.stop = &stop;
+  for (int threads : {1, 2}) {
+    stop = false;
+    Exec exec(default_target(), threads);
+    EXPECT_EQ(kind_of([&] {
+                cross_validate(exec, {[] { return std::make_unique<Interrupts>(); }}, x,
+                               smooth_values(x, 0, 1), 4, 1, watch);
+              }),
+              Error::Kind::interrupted);
+  }
+}
+
 TEST(Adaptive, ChoosesByMeanMinusDeviationOfTau) {
   Exec exec;
   // Knows nothing.
@@ -179,14 +234,16 @@ TEST(Adaptive, ChoosesByMeanMinusDeviationOfTau) {
     std::string_view name() const override { return "constant"; }
 
    private:
-    void learn(Exec&, const Matrix&, std::span<const double>) override {}
+    void learn(Exec&, const Matrix&, std::span<const double>, const Watch&) override {}
     std::vector<Estimate> answer(Exec&, const Matrix& x, bool) const override {
       return std::vector<Estimate>(std::size_t(x.rows), Estimate{1, 0});
     }
   };
   class Broken : public Constant {
     std::string_view name() const override { return "broken"; }
-    void learn(Exec&, const Matrix&, std::span<const double>) override { throw Error("broken"); }
+    void learn(Exec&, const Matrix&, std::span<const double>, const Watch&) override {
+      throw Error("broken");
+    }
   };
   Adaptive as({[] { return std::make_unique<Constant>(); }, [] { return std::make_unique<Rbf>(); },
                [] { return std::make_unique<Broken>(); }});
@@ -210,7 +267,7 @@ TEST(Adaptive, FoldsHoldBackEverySampleOnce) {
     std::string_view name() const override { return "spy"; }
 
    private:
-    void learn(Exec&, const Matrix& x, std::span<const double>) override {
+    void learn(Exec&, const Matrix& x, std::span<const double>, const Watch&) override {
       fitted.emplace_back();
       for (i64 i = 0; i < x.rows; ++i) fitted.back().push_back(x.at(i, 0));
     }
