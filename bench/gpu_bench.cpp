@@ -8,19 +8,21 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/bench_main.h"
-#include "bench/gpu_probe.h"
+#include "kernels/cuda/timing.h"
 #include "kernels/recorder.h"
+#include "kernels/roofline/card_limits.h"
 #include "nas/cli/args.h"
+#include "nas/cli/context.h"
 #include "nas/space/space.h"
-#include "nn/loss.h"
+#include "nas/train/timed_step.h"
 #include "nn/network.h"
-#include "nn/optim/card_update.h"
-#include "nn/optim/sgd.h"
 #include "nn/plan/card_runner.h"
 #include "nn/record.h"
 
 namespace offramp::bench {
 namespace {
+
+using kernels::CardLimits;
 
 struct Options {
   std::string networks = "min32,mid48,max64,cifar", mode = "train", precision = "bf16";
@@ -59,37 +61,32 @@ nn::Architecture architecture(const std::string& name) {
 // Bytes and arithmetic that a call declares, as the card moves them: activations of half the size in bf16.
 double floor_us(const Recorder& recorder, const CardLimits& card, bool bf16) {
   double us = 0;
-  for (const RecordedCall& call : recorder.calls) {
-    const double bytes = double(call.cost.bytes_read + call.cost.bytes_written) * (bf16 ? 0.5 : 1.0);
-    us += std::max(
-        {1e-3 * bytes / card.copy_gb_s, 2e-6 * double(call.cost.macs) / card.tensor_tflop_s, card.node_us});
-  }
+  for (const RecordedCall& call : recorder.calls)
+    us += card.least_us(double(call.cost.bytes_read + call.cost.bytes_written) * (bf16 ? 0.5 : 1.0),
+                        call.cost.macs);
   return us;
 }
 
-struct Timing {
+struct NetworkTiming {
   std::string network;
   double graph_ms, eager_ms, floor_ms;
   i64 nodes;
 };
 
-cuda::Math math_of(const Options& o) {
-  return o.precision == "f32" ? cuda::Math::f32 : o.precision == "tf32" ? cuda::Math::tf32 : cuda::Math::bf16;
-}
-
 // What `work` launches: its floor, its time launch by launch and as a graph.
-Timing time_launches(cuda::Gpu& gpu, Exec& exec, const CardLimits& card, const std::string& name,
-                     const Options& o, const std::function<void()>& work) {
+NetworkTiming time_launches(cuda::Gpu& gpu, Exec& exec, const CardLimits& card, const std::string& name,
+                            const Options& o, const std::function<void()>& work) {
   Recorder recorder;
   exec.recorder = &recorder;
   work();
   exec.recorder = nullptr;
-  Timing t{.network = name, .floor_ms = floor_us(recorder, card, exec.math() == cuda::Math::bf16) / 1e3};
-  t.eager_ms = median_ms(gpu, 3, int(o.runs), work);
-  cuda::Graph graph(gpu, work);
-  t.nodes = graph.nodes();
-  t.graph_ms = median_ms(gpu, 3, int(o.runs), [&] { graph.launch(); });
-  return t;
+  const cuda::LaunchedTiming t =
+      cuda::measure_launches(gpu, work, {.min_runs = o.runs, .max_runs = o.runs, .min_seconds = 0});
+  return {.network = name,
+          .graph_ms = t.graph.median_us / 1e3,
+          .eager_ms = t.eager.median_us / 1e3,
+          .floor_ms = floor_us(recorder, card, exec.math() == cuda::Math::bf16) / 1e3,
+          .nodes = t.nodes};
 }
 
 void print_kernels(cuda::Gpu& gpu, const std::function<void()>& work) {
@@ -118,11 +115,16 @@ void print_kernels(cuda::Gpu& gpu, const std::function<void()>& work) {
                 (long long)slow[i].second->blocks, 1e3 * slow[i].first);
 }
 
-Timing time_inference(cuda::Gpu& gpu, const CardLimits& card, const std::string& name, const Options& o) {
-  Exec exec(gpu, math_of(o));
+std::shared_ptr<const nn::Plan> deployed_plan(const std::string& name) {
   nn::FreshParameters fresh{Rng(1)};
   nn::EarlyExitNetwork network(architecture(name), fresh);
-  const auto plan = std::make_shared<const nn::Plan>(nn::deployable(network));
+  return std::make_shared<const nn::Plan>(nn::deployable(network));
+}
+
+NetworkTiming time_inference(cuda::Gpu& gpu, const CardLimits& card, const std::string& name,
+                             const Options& o) {
+  Exec exec(gpu, cli::math_named(o.precision));
+  const auto plan = deployed_plan(name);
   const auto runner = nn::CardRunner::make(exec, plan, o.batch);
   std::vector<float> images(size_t(o.batch * plan->buffers[0]));
   Rng rng(2);
@@ -131,38 +133,18 @@ Timing time_inference(cuda::Gpu& gpu, const CardLimits& card, const std::string&
   gpu.synchronize();
   const nn::Thresholds every_exit_off(nn::exit_costs(*plan).size() - 1);
   const auto work = [&] { runner->forward(exec, o.batch, every_exit_off, {}); };
-  const Timing t = time_launches(gpu, exec, card, name, o, work);
+  const NetworkTiming t = time_launches(gpu, exec, card, name, o, work);
   if (o.kernels) print_kernels(gpu, work);
   return t;
 }
 
-Timing time_training(cuda::Gpu& gpu, const CardLimits& card, const std::string& name, const Options& o) {
-  Exec exec(gpu, math_of(o));
-  nn::FreshParameters fresh{Rng(1)};
-  nn::ParametersOn source(Device::cuda, fresh);
-  const nn::Architecture arch = architecture(name);
-  nn::EarlyExitNetwork network(arch, source);
-  nn::Sgd optimizer(network.named_parameters(), {.weight_decay = 4e-5});
-  nn::CardUpdate update(exec, optimizer, nullptr, 5);
-  Tensor images = Tensor::empty({o.batch, arch.height, arch.width, arch.channels}),
-         labels = Tensor::empty({o.batch}, DType::i64);
-  Rng rng(2);
-  for (float& v : images.values<float>()) v = rng.uniform(-1, 1);
-  for (i64& v : labels.values<i64>()) v = rng.below(10);
-  images = images.to(Device::cuda);
-  if (exec.math() == cuda::Math::bf16) images = images.to(DType::bf16);
-  labels = labels.to(Device::cuda);
-  update.set_step(0.01);
-  const auto step = [&] {
-    optimizer.zero_grad();
-    const Variable loss =
-        nn::exit_loss(exec, network.forward(exec, Variable(images), nn::Mode::train), labels);
-    backward(exec, loss);
-    update.step(loss.value());
-  };
-  const Timing t = time_launches(gpu, exec, card, name, o, step);
-  optimizer.zero_grad();  // what the graph left there is gone with it
-  if (o.kernels) print_kernels(gpu, step);
+NetworkTiming time_training(cuda::Gpu& gpu, const CardLimits& card, const std::string& name,
+                            const Options& o) {
+  Exec exec(gpu, cli::math_named(o.precision));
+  nas::TimedStep step(exec, architecture(name), o.batch);
+  const auto work = [&] { step(); };
+  const NetworkTiming t = time_launches(gpu, exec, card, name, o, work);
+  if (o.kernels) print_kernels(gpu, work);
   return t;
 }
 
@@ -179,17 +161,18 @@ int run(cli::Console& console, const cli::Words& words) {
   if (!args.parse(words)) return 0;
   if (!cuda::Gpu::present()) throw Error("gpu_bench: no CUDA card on this machine: nothing measured");
   cuda::Gpu& gpu = cuda::Gpu::instance();
-  const CardLimits card = measure_card(gpu);
+  const CardLimits card = kernels::measure_card(gpu, cli::math_named(o.precision));
   const bool json = console.options.json;
   if (json && o.kernels) throw usage_error("gpu_bench: --kernels is printed as text only");
   if (!json)
-    std::printf("%s: copy %.0f GB/s, bf16 products %.0f TFLOP/s, empty graph node %.2f us\n",
-                gpu.properties().name.c_str(), card.copy_gb_s, card.tensor_tflop_s, card.node_us);
+    std::printf("%s: copy %.0f GB/s, %s products %.0f TFLOP/s, empty graph node %.2f us\n",
+                gpu.properties().name.c_str(), card.copy_gb_s, o.precision.c_str(), card.product_tflop_s,
+                card.node_us);
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (std::size_t at = 0; at < o.networks.size();) {
     const std::size_t end = std::min(o.networks.find(',', at), o.networks.size());
     const std::string name = o.networks.substr(at, end - at);
-    const Timing t =
+    const NetworkTiming t =
         o.mode == "train" ? time_training(gpu, card, name, o) : time_inference(gpu, card, name, o);
     list.push_back({{"network", t.network},
                     {"graph_ms", t.graph_ms},
@@ -212,7 +195,7 @@ int run(cli::Console& console, const cli::Words& words) {
                         {"precision", o.precision},
                         {"batch", o.batch},
                         {"copy_gb_s", card.copy_gb_s},
-                        {"tensor_tflop_s", card.tensor_tflop_s},
+                        {"product_tflop_s", card.product_tflop_s},
                         {"node_us", card.node_us},
                         {"networks", list}});
   return 0;

@@ -28,6 +28,9 @@ card_gpu() {
     part "infer1-$net" 40 command "${binaries[1]}" --networks $net --mode infer --batch 1
     part "infer1024-$net" 40 command "${binaries[1]}" --networks $net --mode infer --batch 1024
   done
+  part profile 40 command bash -euo pipefail -c \
+    '"$1" profile --device cuda --precision bf16 --batch 256 --space small --genotype "$("$1" space sample small)"' \
+    profile "${binaries[0]}"
   for suite in $(test_suites); do
     part "test-$suite" 90 tests "${binaries[2]}" "--gtest_filter=$suite.*"
   done
