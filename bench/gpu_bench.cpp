@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/bench_main.h"
+#include "bench/gpu_rows.h"
 #include "kernels/cuda/timing.h"
 #include "kernels/recorder.h"
 #include "kernels/roofline/card_limits.h"
@@ -148,12 +149,31 @@ NetworkTiming time_training(cuda::Gpu& gpu, const CardLimits& card, const std::s
   return t;
 }
 
+nlohmann::ordered_json rows_of(cuda::Gpu& gpu, const std::string& name, const Options& o) {
+  Exec exec(gpu, cli::math_named(o.precision));
+  return time_rows(exec, *deployed_plan(name), o.batch, o.runs);
+}
+void print_rows(const std::string& name, const Options& o, const nlohmann::ordered_json& rows) {
+  std::printf("rows  %-6s %-4s batch %4lld\n", name.c_str(), o.precision.c_str(), (long long)o.batch);
+  for (const auto& r : rows) {
+    std::printf("    %-22s %2lld x %-80s", r["row"].get<std::string>().c_str(), r["calls"].get<long long>(),
+                r["dims"].get<std::string>().c_str());
+    if (r.contains("wrong"))
+      std::printf("  WRONG: %.1e away\n", r["wrong"].get<double>());
+    else
+      std::printf(" %9.2f us %7.2f TFLOP/s%s\n", r["us"].get<double>(), r["tflop_s"].get<double>(),
+                  r["selectable"].get<bool>() ? "" : "  (never selected)");
+  }
+}
+
 int run(cli::Console& console, const cli::Words& words) {
   Options o;
   cli::Args args(console, "gpu_bench", "networks on a card against their floor",
                  {"gpu_bench --kernels", "gpu_bench --networks min32 --mode infer --batch 1 --json"});
   args.option("--networks LIST", o.networks, "of min32, mid48, max64, cifar (default: all)")
-      .choice("--mode M", o.mode, {"train", "infer"}, "training steps (default) or inference, no exit taken")
+      .choice("--mode M", o.mode, {"train", "infer", "rows"},
+              "training steps (default); inference, no exit taken; or every row that takes a convolution or "
+              "product of the network, libraries' too where built in")
       .choice("--precision P", o.precision, {"bf16", "tf32", "f32"}, "default bf16")
       .option("--batch B", o.batch, "images computed together (default 512)", 1, 65536)
       .option("--runs N", o.runs, "timed repetitions (default 20)", 1, 10000)
@@ -169,9 +189,17 @@ int run(cli::Console& console, const cli::Words& words) {
                 gpu.properties().name.c_str(), card.copy_gb_s, o.precision.c_str(), card.product_tflop_s,
                 card.node_us);
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  i64 wrong = 0;
   for (std::size_t at = 0; at < o.networks.size();) {
     const std::size_t end = std::min(o.networks.find(',', at), o.networks.size());
     const std::string name = o.networks.substr(at, end - at);
+    at = end + 1;
+    if (o.mode == "rows") {
+      list.push_back({{"network", name}, {"rows", rows_of(gpu, name, o)}});
+      for (const auto& row : list.back()["rows"]) wrong += row.contains("wrong");
+      if (!json) print_rows(name, o, list.back()["rows"]);
+      continue;
+    }
     const NetworkTiming t =
         o.mode == "train" ? time_training(gpu, card, name, o) : time_inference(gpu, card, name, o);
     list.push_back({{"network", t.network},
@@ -187,7 +215,6 @@ int run(cli::Console& console, const cli::Words& words) {
           o.mode.c_str(), t.network.c_str(), o.precision.c_str(), (long long)o.batch, t.graph_ms, t.eager_ms,
           t.floor_ms, t.graph_ms / t.floor_ms, (long long)t.nodes, 1e3 * double(o.batch) / t.graph_ms);
     std::fflush(stdout);
-    at = end + 1;
   }
   if (json)
     console.print_json({{"card", gpu.properties().name},
@@ -198,6 +225,9 @@ int run(cli::Console& console, const cli::Words& words) {
                         {"product_tflop_s", card.product_tflop_s},
                         {"node_us", card.node_us},
                         {"networks", list}});
+  if (wrong > 0)
+    throw Error("gpu_bench: " + std::to_string(wrong) + " results disagree with the row that is selected",
+                Error::Kind::verification);
   return 0;
 }
 

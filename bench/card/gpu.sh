@@ -31,6 +31,7 @@ card_gpu() {
   part profile 40 command bash -euo pipefail -c \
     '"$1" profile --device cuda --precision bf16 --batch 256 --space small --genotype "$("$1" space sample small)"' \
     profile "${binaries[0]}"
+  part rows-mid48 40 command "${binaries[1]}" --networks mid48 --mode rows
   for suite in $(test_suites); do
     part "test-$suite" 90 tests "${binaries[2]}" "--gtest_filter=$suite.*"
   done
