@@ -13,8 +13,13 @@ double now_seconds() {
 
 Timing timing_of(std::vector<double> us) {
   std::sort(us.begin(), us.end());
-  const auto quantile = [&](double q) { return us.empty() ? 0.0 : us[size_t(q * double(us.size() - 1) + 0.5)]; };
-  return {.median_us = quantile(0.5), .p10_us = quantile(0.1), .p90_us = quantile(0.9), .min_us = quantile(0),
+  const auto quantile = [&](double q) {
+    return us.empty() ? 0.0 : us[size_t(q * double(us.size() - 1) + 0.5)];
+  };
+  return {.median_us = quantile(0.5),
+          .p10_us = quantile(0.1),
+          .p90_us = quantile(0.9),
+          .min_us = quantile(0),
           .runs = i64(us.size())};
 }
 
