@@ -8,19 +8,22 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/bench_main.h"
-#include "bench/gpu_probe.h"
+#include "bench/gpu_rows.h"
+#include "kernels/cuda/timing.h"
 #include "kernels/recorder.h"
+#include "kernels/roofline/card_limits.h"
 #include "nas/cli/args.h"
+#include "nas/cli/context.h"
 #include "nas/space/space.h"
-#include "nn/loss.h"
+#include "nas/train/timed_step.h"
 #include "nn/network.h"
-#include "nn/optim/card_update.h"
-#include "nn/optim/sgd.h"
 #include "nn/plan/card_runner.h"
 #include "nn/record.h"
 
 namespace offramp::bench {
 namespace {
+
+using kernels::CardLimits;
 
 struct Options {
   std::string networks = "min32,mid48,max64,cifar", mode = "train", precision = "bf16";
@@ -59,37 +62,32 @@ nn::Architecture architecture(const std::string& name) {
 // Bytes and arithmetic that a call declares, as the card moves them: activations of half the size in bf16.
 double floor_us(const Recorder& recorder, const CardLimits& card, bool bf16) {
   double us = 0;
-  for (const RecordedCall& call : recorder.calls) {
-    const double bytes = double(call.cost.bytes_read + call.cost.bytes_written) * (bf16 ? 0.5 : 1.0);
-    us += std::max(
-        {1e-3 * bytes / card.copy_gb_s, 2e-6 * double(call.cost.macs) / card.tensor_tflop_s, card.node_us});
-  }
+  for (const RecordedCall& call : recorder.calls)
+    us += card.least_us(double(call.cost.bytes_read + call.cost.bytes_written) * (bf16 ? 0.5 : 1.0),
+                        call.cost.macs);
   return us;
 }
 
-struct Timing {
+struct NetworkTiming {
   std::string network;
   double graph_ms, eager_ms, floor_ms;
   i64 nodes;
 };
 
-cuda::Math math_of(const Options& o) {
-  return o.precision == "f32" ? cuda::Math::f32 : o.precision == "tf32" ? cuda::Math::tf32 : cuda::Math::bf16;
-}
-
 // What `work` launches: its floor, its time launch by launch and as a graph.
-Timing time_launches(cuda::Gpu& gpu, Exec& exec, const CardLimits& card, const std::string& name,
-                     const Options& o, const std::function<void()>& work) {
+NetworkTiming time_launches(cuda::Gpu& gpu, Exec& exec, const CardLimits& card, const std::string& name,
+                            const Options& o, const std::function<void()>& work) {
   Recorder recorder;
   exec.recorder = &recorder;
   work();
   exec.recorder = nullptr;
-  Timing t{.network = name, .floor_ms = floor_us(recorder, card, exec.math() == cuda::Math::bf16) / 1e3};
-  t.eager_ms = median_ms(gpu, 3, int(o.runs), work);
-  cuda::Graph graph(gpu, work);
-  t.nodes = graph.nodes();
-  t.graph_ms = median_ms(gpu, 3, int(o.runs), [&] { graph.launch(); });
-  return t;
+  const cuda::LaunchedTiming t =
+      cuda::measure_launches(gpu, work, {.min_runs = o.runs, .max_runs = o.runs, .min_seconds = 0});
+  return {.network = name,
+          .graph_ms = t.graph.median_us / 1e3,
+          .eager_ms = t.eager.median_us / 1e3,
+          .floor_ms = floor_us(recorder, card, exec.math() == cuda::Math::bf16) / 1e3,
+          .nodes = t.nodes};
 }
 
 void print_kernels(cuda::Gpu& gpu, const std::function<void()>& work) {
@@ -118,11 +116,16 @@ void print_kernels(cuda::Gpu& gpu, const std::function<void()>& work) {
                 (long long)slow[i].second->blocks, 1e3 * slow[i].first);
 }
 
-Timing time_inference(cuda::Gpu& gpu, const CardLimits& card, const std::string& name, const Options& o) {
-  Exec exec(gpu, math_of(o));
+std::shared_ptr<const nn::Plan> deployed_plan(const std::string& name) {
   nn::FreshParameters fresh{Rng(1)};
   nn::EarlyExitNetwork network(architecture(name), fresh);
-  const auto plan = std::make_shared<const nn::Plan>(nn::deployable(network));
+  return std::make_shared<const nn::Plan>(nn::deployable(network));
+}
+
+NetworkTiming time_inference(cuda::Gpu& gpu, const CardLimits& card, const std::string& name,
+                             const Options& o) {
+  Exec exec(gpu, cli::math_named(o.precision));
+  const auto plan = deployed_plan(name);
   const auto runner = nn::CardRunner::make(exec, plan, o.batch);
   std::vector<float> images(size_t(o.batch * plan->buffers[0]));
   Rng rng(2);
@@ -131,39 +134,36 @@ Timing time_inference(cuda::Gpu& gpu, const CardLimits& card, const std::string&
   gpu.synchronize();
   const nn::Thresholds every_exit_off(nn::exit_costs(*plan).size() - 1);
   const auto work = [&] { runner->forward(exec, o.batch, every_exit_off, {}); };
-  const Timing t = time_launches(gpu, exec, card, name, o, work);
+  const NetworkTiming t = time_launches(gpu, exec, card, name, o, work);
   if (o.kernels) print_kernels(gpu, work);
   return t;
 }
 
-Timing time_training(cuda::Gpu& gpu, const CardLimits& card, const std::string& name, const Options& o) {
-  Exec exec(gpu, math_of(o));
-  nn::FreshParameters fresh{Rng(1)};
-  nn::ParametersOn source(Device::cuda, fresh);
-  const nn::Architecture arch = architecture(name);
-  nn::EarlyExitNetwork network(arch, source);
-  nn::Sgd optimizer(network.named_parameters(), {.weight_decay = 4e-5});
-  nn::CardUpdate update(exec, optimizer, nullptr, 5);
-  Tensor images = Tensor::empty({o.batch, arch.height, arch.width, arch.channels}),
-         labels = Tensor::empty({o.batch}, DType::i64);
-  Rng rng(2);
-  for (float& v : images.values<float>()) v = rng.uniform(-1, 1);
-  for (i64& v : labels.values<i64>()) v = rng.below(10);
-  images = images.to(Device::cuda);
-  if (exec.math() == cuda::Math::bf16) images = images.to(DType::bf16);
-  labels = labels.to(Device::cuda);
-  update.set_step(0.01);
-  const auto step = [&] {
-    optimizer.zero_grad();
-    const Variable loss =
-        nn::exit_loss(exec, network.forward(exec, Variable(images), nn::Mode::train), labels);
-    backward(exec, loss);
-    update.step(loss.value());
-  };
-  const Timing t = time_launches(gpu, exec, card, name, o, step);
-  optimizer.zero_grad();  // what the graph left there is gone with it
-  if (o.kernels) print_kernels(gpu, step);
+NetworkTiming time_training(cuda::Gpu& gpu, const CardLimits& card, const std::string& name,
+                            const Options& o) {
+  Exec exec(gpu, cli::math_named(o.precision));
+  nas::TimedStep step(exec, architecture(name), o.batch);
+  const auto work = [&] { step(); };
+  const NetworkTiming t = time_launches(gpu, exec, card, name, o, work);
+  if (o.kernels) print_kernels(gpu, work);
   return t;
+}
+
+nlohmann::ordered_json rows_of(cuda::Gpu& gpu, const std::string& name, const Options& o) {
+  Exec exec(gpu, cli::math_named(o.precision));
+  return time_rows(exec, *deployed_plan(name), o.batch, o.runs);
+}
+void print_rows(const std::string& name, const Options& o, const nlohmann::ordered_json& rows) {
+  std::printf("rows  %-6s %-4s batch %4lld\n", name.c_str(), o.precision.c_str(), (long long)o.batch);
+  for (const auto& r : rows) {
+    std::printf("    %-22s %2lld x %-80s", r["row"].get<std::string>().c_str(), r["calls"].get<long long>(),
+                r["dims"].get<std::string>().c_str());
+    if (r.contains("wrong"))
+      std::printf("  WRONG: %.1e away\n", r["wrong"].get<double>());
+    else
+      std::printf(" %9.2f us %7.2f TFLOP/s%s\n", r["us"].get<double>(), r["tflop_s"].get<double>(),
+                  r["selectable"].get<bool>() ? "" : "  (never selected)");
+  }
 }
 
 int run(cli::Console& console, const cli::Words& words) {
@@ -171,7 +171,9 @@ int run(cli::Console& console, const cli::Words& words) {
   cli::Args args(console, "gpu_bench", "networks on a card against their floor",
                  {"gpu_bench --kernels", "gpu_bench --networks min32 --mode infer --batch 1 --json"});
   args.option("--networks LIST", o.networks, "of min32, mid48, max64, cifar (default: all)")
-      .choice("--mode M", o.mode, {"train", "infer"}, "training steps (default) or inference, no exit taken")
+      .choice("--mode M", o.mode, {"train", "infer", "rows"},
+              "training steps (default); inference, no exit taken; or every row that takes a convolution or "
+              "product of the network, libraries' too where built in")
       .choice("--precision P", o.precision, {"bf16", "tf32", "f32"}, "default bf16")
       .option("--batch B", o.batch, "images computed together (default 512)", 1, 65536)
       .option("--runs N", o.runs, "timed repetitions (default 20)", 1, 10000)
@@ -179,17 +181,26 @@ int run(cli::Console& console, const cli::Words& words) {
   if (!args.parse(words)) return 0;
   if (!cuda::Gpu::present()) throw Error("gpu_bench: no CUDA card on this machine: nothing measured");
   cuda::Gpu& gpu = cuda::Gpu::instance();
-  const CardLimits card = measure_card(gpu);
+  const CardLimits card = kernels::measure_card(gpu, cli::math_named(o.precision));
   const bool json = console.options.json;
   if (json && o.kernels) throw usage_error("gpu_bench: --kernels is printed as text only");
   if (!json)
-    std::printf("%s: copy %.0f GB/s, bf16 products %.0f TFLOP/s, empty graph node %.2f us\n",
-                gpu.properties().name.c_str(), card.copy_gb_s, card.tensor_tflop_s, card.node_us);
+    std::printf("%s: copy %.0f GB/s, %s products %.0f TFLOP/s, empty graph node %.2f us\n",
+                gpu.properties().name.c_str(), card.copy_gb_s, o.precision.c_str(), card.product_tflop_s,
+                card.node_us);
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  i64 wrong = 0;
   for (std::size_t at = 0; at < o.networks.size();) {
     const std::size_t end = std::min(o.networks.find(',', at), o.networks.size());
     const std::string name = o.networks.substr(at, end - at);
-    const Timing t =
+    at = end + 1;
+    if (o.mode == "rows") {
+      list.push_back({{"network", name}, {"rows", rows_of(gpu, name, o)}});
+      for (const auto& row : list.back()["rows"]) wrong += row.contains("wrong");
+      if (!json) print_rows(name, o, list.back()["rows"]);
+      continue;
+    }
+    const NetworkTiming t =
         o.mode == "train" ? time_training(gpu, card, name, o) : time_inference(gpu, card, name, o);
     list.push_back({{"network", t.network},
                     {"graph_ms", t.graph_ms},
@@ -204,7 +215,6 @@ int run(cli::Console& console, const cli::Words& words) {
           o.mode.c_str(), t.network.c_str(), o.precision.c_str(), (long long)o.batch, t.graph_ms, t.eager_ms,
           t.floor_ms, t.graph_ms / t.floor_ms, (long long)t.nodes, 1e3 * double(o.batch) / t.graph_ms);
     std::fflush(stdout);
-    at = end + 1;
   }
   if (json)
     console.print_json({{"card", gpu.properties().name},
@@ -212,9 +222,12 @@ int run(cli::Console& console, const cli::Words& words) {
                         {"precision", o.precision},
                         {"batch", o.batch},
                         {"copy_gb_s", card.copy_gb_s},
-                        {"tensor_tflop_s", card.tensor_tflop_s},
+                        {"product_tflop_s", card.product_tflop_s},
                         {"node_us", card.node_us},
                         {"networks", list}});
+  if (wrong > 0)
+    throw Error("gpu_bench: " + std::to_string(wrong) + " results disagree with the row that is selected",
+                Error::Kind::verification);
   return 0;
 }
 

@@ -2,12 +2,25 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 #include <vector>
 
 namespace offramp {
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Timing timing_of(std::vector<double> us) {
+  std::sort(us.begin(), us.end());
+  const auto quantile = [&](double q) {
+    return us.empty() ? 0.0 : us[size_t(q * double(us.size() - 1) + 0.5)];
+  };
+  return {.median_us = quantile(0.5),
+          .p10_us = quantile(0.1),
+          .p90_us = quantile(0.9),
+          .min_us = quantile(0),
+          .runs = i64(us.size())};
 }
 
 Timing measure(const std::function<void()>& body, const TimingOptions& options) {
@@ -20,10 +33,7 @@ Timing measure(const std::function<void()>& body, const TimingOptions& options) 
     body();
     us.push_back((now_seconds() - before) * 1e6);
   }
-  std::sort(us.begin(), us.end());
-  const auto quantile = [&](double q) { return us.empty() ? 0.0 : us[size_t(q * double(us.size() - 1) + 0.5)]; };
-  return {.median_us = quantile(0.5), .p10_us = quantile(0.1), .p90_us = quantile(0.9), .min_us = quantile(0),
-          .runs = i64(us.size())};
+  return timing_of(std::move(us));
 }
 
 double clock_overhead_us() {

@@ -1,6 +1,7 @@
 // The one stopwatch: warm-up, repeats, median and spread.
 #pragma once
 #include <functional>
+#include <vector>
 
 #include "kernels/types.h"
 
@@ -16,6 +17,8 @@ struct TimingOptions {
   i64 min_runs = 5, max_runs = 1000;
   double min_seconds = 0.2;  // stop after max_runs, or once min_runs and min_seconds are both reached
 };
+
+Timing timing_of(std::vector<double> us);
 
 Timing measure(const std::function<void()>& body, const TimingOptions& options = {});
 

@@ -18,6 +18,13 @@ card_search() {
     END { if (differs || NR < 3) { print "not the same network by its figures"; exit 1 } }'
 }
 
+card_profile() {
+  local genotype
+  genotype=$("$1" space sample small)
+  "$1" profile --device cuda --precision bf16 --batch 256 --space small --genotype "$genotype"
+  "$1" profile --device cuda --precision bf16 --batch 256 --space small --genotype "$genotype" --train
+}
+
 card_gpu() {
   local again suite net
   again=$(again_or_fail gpu "$@")
@@ -28,10 +35,12 @@ card_gpu() {
     part "infer1-$net" 40 command "${binaries[1]}" --networks $net --mode infer --batch 1
     part "infer1024-$net" 40 command "${binaries[1]}" --networks $net --mode infer --batch 1024
   done
+  export -f card_profile card_search
+  part profile 40 command bash -euo pipefail -c 'card_profile "$@"' card_profile "${binaries[0]}"
+  part rows-mid48 40 command "${binaries[1]}" --networks mid48 --mode rows
   for suite in $(test_suites); do
     part "test-$suite" 90 tests "${binaries[2]}" "--gtest_filter=$suite.*"
   done
-  export -f card_search
   part search 120 command bash -euo pipefail -c 'card_search "$@"' card_search "${binaries[0]}" "$dir/search"
   card_report "Offramp on a card: tests and benchmarks (graph = a captured step or pass, ratio = graph / floor)" \
     '^(train|infer) |: copy '

@@ -62,6 +62,18 @@ void conv2d_grad(Exec& exec, const Conv2dGradCallT<Bf16>& call);
 namespace cuda {
 void conv2d(Exec& exec, const Conv2dCallT<float>& call);
 void conv2d_grad(Exec& exec, const Conv2dGradCallT<float>& call);
+
+// One row of the card's table of forward convolutions, T float or Bf16. The door takes the first that is
+// selectable and accepts the dims. Operands are device memory.
+template <class T>
+struct Conv2dRow {
+  std::string_view name;
+  bool selectable;  // false: run by name only
+  bool (*accepts)(const Conv2dDims&);
+  void (*run)(Exec&, const Conv2dCallT<T>&);  // records nothing
+};
+template <class T>
+std::span<const Conv2dRow<T>> conv2d_rows();
 }  // namespace cuda
 
 // Packing the weights for a target, once per weight version; the size does not depend on n, h and w.

@@ -1,6 +1,9 @@
 // Device rows of conv2d: products of matrices whose rows are pixels seen through the window
 // (kernels/cuda/gemm_tile.h); grouped convolutions by a general row, a thread for each result.
+#include <array>
+
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/conv2d_rows.h"
 #include "kernels/cuda/gemm_kernels.h"
 #include "kernels/recorder.h"
 
@@ -120,29 +123,63 @@ __global__ void grouped_weight_grad(Conv2dGradCallT<T> call) {
   if (threadIdx.x == 0) call.gw[i] = sums[0];
 }
 
+constexpr const char* kPlain = "conv2d/1x1/cuda";
+constexpr const char* kWindow = "conv2d/window/cuda";
+constexpr const char* kGrouped = "conv2d/grouped/cuda";
+
+template <class T>
+auto store_of(const Conv2dCallT<T>& call) {
+  const i64 c = call.dims.c_out;
+  return store_epilogue<T>(call.y, c, c, call.bias, call.residual, call.act);
+}
+
+template <class T>
+void forward_plain(Exec& exec, const Conv2dCallT<T>& call) {
+  const Conv2dDims& d = call.dims;
+  const i64 rows = d.n * d.h * d.w;
+  with_math<T>(exec, [&](auto math) {
+    product_by_rows<decltype(math), true>(*exec.gpu(), kPlain, rows_side(call.x, rows, d.c_in, d.c_in),
+                                          weight_side<false>(call.w, d.c_out, d.c_in, d.kernel),
+                                          store_of(call), rows, d.c_out, d.c_in);
+  });
+}
+
+template <class T>
+void forward_window(Exec& exec, const Conv2dCallT<T>& call) {
+  const Conv2dDims& d = call.dims;
+  with_math<T>(exec, [&](auto math) {
+    product_by_rows<decltype(math), true>(*exec.gpu(), kWindow, input_side(d, call.out_h, call.out_w, call.x),
+                                          weight_side<false>(call.w, d.c_out, d.c_in, d.kernel),
+                                          store_of(call), d.n * call.out_h * call.out_w, d.c_out,
+                                          taps(d) * d.c_in);
+  });
+}
+
+template <class T>
+void forward_grouped(Exec& exec, const Conv2dCallT<T>& call) {
+  const i64 values = call.dims.n * call.out_h * call.out_w * call.dims.c_out;
+  launch(*exec.gpu(), {.op = kGrouped, .grid = ceil_div(values, kBlock), .block = kBlock}, grouped<T>, call);
+}
+
+bool any(const Conv2dDims&) { return true; }
+
+template <class T>
+constexpr auto kRows = std::to_array<Conv2dRow<T>>({
+#if defined(OFFRAMP_HAS_CUDNN)
+    {"conv2d/cudnn/cuda", false, is_dense, conv2d_cudnn<T>},
+#endif
+    {kPlain, true, is_pointwise, forward_plain<T>},
+    {kWindow, true, is_dense, forward_window<T>},
+    {kGrouped, true, any, forward_grouped<T>},
+});
+
 template <class T>
 void forward(Exec& exec, const Conv2dCallT<T>& call) {
-  const Conv2dDims& d = call.dims;
-  const char* const row = !is_dense(d)  ? "conv2d/grouped/cuda"
-                          : is_plain(d) ? "conv2d/1x1/cuda"
-                                        : "conv2d/window/cuda";
-  if (!note(exec, row, conv2d_cost(d))) return;
-  Gpu& gpu = *exec.gpu();
-  const i64 rows = d.n * call.out_h * call.out_w;
-  if (!is_dense(d))
-    return launch(gpu, {.op = row, .grid = ceil_div(rows * d.c_out, kBlock), .block = kBlock}, grouped<T>,
-                  call);
-  const auto w = weight_side<false>(call.w, d.c_out, d.c_in, d.kernel);
-  const auto store = store_epilogue<T>(call.y, d.c_out, d.c_out, call.bias, call.residual, call.act);
-  with_math<T>(exec, [&](auto math) {
-    using Math = decltype(math);
-    if (is_plain(d))
-      product_by_rows<Math, true>(gpu, row, rows_side(call.x, rows, d.c_in, d.c_in), w, store, rows, d.c_out,
-                                  d.c_in);
-    else
-      product_by_rows<Math, true>(gpu, row, input_side(d, call.out_h, call.out_w, call.x), w, store, rows,
-                                  d.c_out, taps(d) * d.c_in);
-  });
+  for (const Conv2dRow<T>& row : kRows<T>) {
+    if (!row.selectable || !row.accepts(call.dims)) continue;
+    if (note(exec, row.name, conv2d_cost(call.dims))) row.run(exec, call);
+    return;
+  }
 }
 
 template <class T>
@@ -189,6 +226,13 @@ void gradient(Exec& exec, const Conv2dGradCallT<T>& call) {
 }
 
 }  // namespace
+
+template <class T>
+std::span<const Conv2dRow<T>> conv2d_rows() {
+  return kRows<T>;
+}
+template std::span<const Conv2dRow<float>> conv2d_rows();
+template std::span<const Conv2dRow<Bf16>> conv2d_rows();
 
 void conv2d(Exec& exec, const Conv2dCall& call) { forward(exec, call); }
 void conv2d_grad(Exec& exec, const Conv2dGradCall& call) { gradient(exec, call); }

@@ -27,4 +27,10 @@ void conv2d_stem(Exec& exec, const Conv2dCall& call, const TileEngine& engine, S
 // modulo the stride. gw sums over units of pixels; parts of units have their own sums, added in order.
 void conv2d_grad_indirect(Exec& exec, const Conv2dGradCall& call, const TileEngine& engine);
 
+namespace cuda {
+// cuDNN, dense convolutions; only in builds with OFFRAMP_CUDNN. T: float, Bf16.
+template <class T>
+void conv2d_cudnn(Exec& exec, const Conv2dCallT<T>& call);
+}  // namespace cuda
+
 }  // namespace offramp::kernels

@@ -84,6 +84,18 @@ void Gpu::open(Lane& lane) {
   cuda::synchronize(lane.stream);
 }
 
+void Gpu::note_launch(const char* op, i64 blocks) {
+  times->launches.push_back({op, blocks, create_event(true), create_event(true)});
+  time_now(times->launches.back().begin);
+}
+
+void Gpu::time_now(Event event) {
+  if (capturing_)
+    record_captured(event, stream());
+  else
+    record(event, stream());
+}
+
 float* Gpu::scratch(i64 floats) {
   Lane& lane = lanes_[at_];
   const i64 bytes = floats * i64(sizeof(float));

@@ -48,7 +48,8 @@ class MemoryPool {
   BlockCache cache_;
 };
 
-// Every launch with an event before and after it, while somebody asks for it.
+// Every launch with an event before and after it, while somebody asks for it. Launches that are captured are
+// timed by every launch of their graph, which must be gone before these.
 struct LaunchTimes {
   struct One {
     const char* op;
@@ -56,6 +57,9 @@ struct LaunchTimes {
     Event begin, end;
   };
   std::vector<One> launches;
+  LaunchTimes() = default;
+  LaunchTimes(const LaunchTimes&) = delete;
+  LaunchTimes& operator=(const LaunchTimes&) = delete;
   ~LaunchTimes() {
     for (const One& l : launches) destroy_event(l.begin), destroy_event(l.end);
   }
@@ -90,7 +94,14 @@ class Gpu {
   };
   Live live;
 
-  LaunchTimes* times = nullptr;  // eager launches are noted there
+  LaunchTimes* times = nullptr;  // launches are noted there
+  // Around every launch.
+  void launch_begins(const char* op, i64 blocks) {
+    if (times) note_launch(op, blocks);
+  }
+  void launch_ends() {
+    if (times) time_now(times->launches.back().end);
+  }
 
  private:
   // A stream with what launches on it may not share with those on others.
@@ -106,6 +117,8 @@ class Gpu {
 
   Gpu();
   void open(Lane& lane);
+  void note_launch(const char* op, i64 blocks);
+  void time_now(Event event);
   Properties properties_;
   std::array<Lane, 1 + kSides> lanes_;
   int at_ = 0, last_side_ = 0;

@@ -34,14 +34,10 @@ void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
       bytes = l.shared;
     }
   }
-  Event begin = nullptr;
-  if (gpu.times) record(begin = create_event(true), gpu.stream());
+  gpu.launch_begins(l.op, l.grid * l.grid_y * l.grid_z);
   kernel<<<dim3(unsigned(l.grid), unsigned(l.grid_y), unsigned(l.grid_z)), dim3(unsigned(l.block)),
            size_t(l.shared), native(gpu.stream())>>>(P(std::forward<A>(arguments))...);
-  if (gpu.times) {
-    gpu.times->launches.push_back({l.op, l.grid * l.grid_y * l.grid_z, begin, create_event(true)});
-    record(gpu.times->launches.back().end, gpu.stream());
-  }
+  gpu.launch_ends();
   if (const cudaError_t e = cudaGetLastError())
     throw Error("cuda: " + describe(l) + ": " + cudaGetErrorString(e));
 }

@@ -88,6 +88,9 @@ Event create_event(bool timed) {
 }
 void destroy_event(Event event) noexcept { cudaEventDestroy(native(event)); }
 void record(Event event, Stream stream) { check(cudaEventRecord(native(event), native(stream)), "event"); }
+void record_captured(Event event, Stream stream) {
+  check(cudaEventRecordWithFlags(native(event), native(stream), cudaEventRecordExternal), "captured event");
+}
 float milliseconds(Event begin, Event end) {
   float ms = 0;
   check(cudaEventSynchronize(native(end)), "what ran before");

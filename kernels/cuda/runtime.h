@@ -45,6 +45,8 @@ void wait(Stream stream, Event event);  // later work of the stream waits for th
 Event create_event(bool timed);
 void destroy_event(Event event) noexcept;
 void record(Event event, Stream stream);
+// Inside a capture: every launch of the graph records the event anew.
+void record_captured(Event event, Stream stream);
 float milliseconds(Event begin, Event end);  // waits for both
 
 // What is launched on the stream between the two becomes a graph instead of being run.

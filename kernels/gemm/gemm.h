@@ -30,6 +30,17 @@ void gemm(Exec& exec, const GemmCallT<double>& call);  // the reference, for gra
 void gemm(Exec& exec, const GemmCallT<Bf16>& call);
 namespace cuda {
 void gemm(Exec& exec, const GemmCallT<float>& call);
+
+// One row of the card's table, T float or Bf16; every row takes any dims. The door takes the first that is
+// selectable. Operands are device memory.
+template <class T>
+struct GemmRow {
+  std::string_view name;
+  bool selectable;                          // false: run by name only
+  void (*run)(Exec&, const GemmCallT<T>&);  // records nothing
+};
+template <class T>
+std::span<const GemmRow<T>> gemm_rows();
 }  // namespace cuda
 
 // Packing b for a target, once per weight version; the size does not depend on m.

@@ -14,4 +14,10 @@ void gemm_tiles(Exec& exec, const GemmCall& call, const TileEngine& engine);
 // OpenBLAS (cblas_sgemm), its threads set to one; only in builds with OFFRAMP_OPENBLAS.
 void gemm_openblas(Exec& exec, const GemmCall& call);
 
+namespace cuda {
+// cuBLAS; only in builds with OFFRAMP_CUBLAS. T: float, Bf16.
+template <class T>
+void gemm_cublas(Exec& exec, const GemmCallT<T>& call);
+}  // namespace cuda
+
 }  // namespace offramp::kernels

@@ -4,6 +4,7 @@
 
 #include "kernels/blas.h"
 #include "kernels/cuda/built.h"
+#include "kernels/cuda/libraries.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/target.h"
 #include "nas/cli/build_info.h"
@@ -16,6 +17,10 @@ std::string build_name() {
 }
 
 namespace {
+
+[[maybe_unused]] nlohmann::ordered_json or_null(const std::string& text) {
+  return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
+}
 
 // What a build has of CUDA, and the card it would use; null for a build without.
 nlohmann::ordered_json cuda_info() {
@@ -30,6 +35,8 @@ nlohmann::ordered_json cuda_info() {
     }
     return {{"runtime", cuda::runtime_version()},
             {"architectures", build_info.cuda_architectures},
+            {"cublas", or_null(cuda::cublas_version())},
+            {"cudnn", or_null(cuda::cudnn_version())},
             {"devices", devices}};
   }
   return nullptr;
@@ -38,6 +45,9 @@ std::string cuda_text(const nlohmann::ordered_json& info) {
   if (info.is_null()) return "none";
   std::string text = info["runtime"].get<std::string>() + ", architectures " +
                      info["architectures"].get<std::string>() + ", ";
+  for (const char* library : {"cublas", "cudnn"})
+    if (!info[library].is_null())
+      text += std::string(library) + " " + info[library].get<std::string>() + ", ";
   if (info["devices"].empty()) return text + "no card here";
   const auto& card = info["devices"][0];
   return text + card["name"].get<std::string>() + " (" + card["compute_capability"].get<std::string>() + ")";

@@ -5,6 +5,7 @@
 #include <bit>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/act/act.h"
@@ -18,8 +19,10 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
+#include "kernels/recorder.h"
 #include "kernels/resize/resize.h"
 #include "kernels/softmax/softmax.h"
+#include "kernels/timing.h"
 
 namespace offramp::nn {
 
@@ -206,6 +209,54 @@ class Runner final : public CardRunner {
     }
   }
 
+  void pass(Exec& exec, i64 last_stage, i64 n) override {
+    each_step(last_stage, [&](const Step& s) { run_step(exec, s, n, nullptr); });
+  }
+
+  std::vector<StepTime> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs) override {
+    Gpu& gpu = *exec.gpu();
+    pass(exec, last_stage, n);  // finds the memory that kernels need beside their operands
+    std::vector<StepTime> times;
+    std::vector<size_t> ends;  // of each step: launches up to its last
+    offramp::cuda::LaunchTimes launches;
+    Recorder recorder;
+    const struct Forget {  // whatever happens
+      Exec& exec;
+      Recorder* others;
+      ~Forget() { exec.recorder = others, exec.gpu()->times = nullptr; }
+    } forget{exec, std::exchange(exec.recorder, &recorder)};
+    gpu.times = &launches;
+    offramp::cuda::Graph graph(gpu, [&] {
+      each_step(last_stage, [&](const Step& s) {
+        run_step(exec, s, n, nullptr);
+        times.push_back({&s, recorder.calls.back().kernel, 0});
+        ends.push_back(launches.launches.size());
+      });
+    });
+    std::vector<std::vector<double>> us(times.size());
+    for (i64 run = -1; run < runs; ++run) {
+      graph.launch();
+      gpu.synchronize();
+      size_t launch = 0;
+      for (size_t i = 0; i < times.size() && run >= 0; ++i) {
+        double sum = 0;
+        for (; launch < ends[i]; ++launch) {
+          const auto& l = launches.launches[launch];
+          sum += 1e3 * double(offramp::cuda::milliseconds(l.begin, l.end));
+        }
+        us[i].push_back(sum);
+      }
+    }
+    for (size_t i = 0; i < times.size(); ++i) times[i].us = timing_of(std::move(us[i])).median_us;
+    return times;
+  }
+
+  i64 weight_bytes() const override { return bytes_of(weights_); }
+  i64 arena_bytes() const override {
+    return bytes_of({arena_, staged_, moved_, predicted_, confidence_, exit_, row_, sample_[0], sample_[1],
+                     counts_, said_, agreeing_, doubt_, log_sum_});
+  }
+
  private:
   using Gpu = offramp::cuda::Gpu;
   struct Moved {  // a buffer whose rows were moved together elsewhere
@@ -229,8 +280,23 @@ class Runner final : public CardRunner {
     return index < 0 ? nullptr : std::as_const(weights_[size_t(index)]).template data<float>();
   }
 
+  static i64 bytes_of(const std::vector<Tensor>& tensors) {
+    i64 bytes = 0;
+    for (const Tensor& t : tensors) bytes += t.count() * dtype_size(t.dtype());
+    return bytes;
+  }
+
+  void run_step(Exec& exec, const Step& s, i64 n, const Moved* moved) {
+    std::visit(Run{*this, exec, s, moved}, at_batch(s.dims, n));
+  }
   void run_steps(Exec& exec, const std::vector<Step>& steps, i64 n, const Moved* moved) {
-    for (const Step& s : steps) std::visit(Run{*this, exec, s, moved}, at_batch(s.dims, n));
+    for (const Step& s : steps) run_step(exec, s, n, moved);
+  }
+  template <class F>
+  void each_step(i64 last_stage, F&& f) {
+    for (i64 s = 0; s <= last_stage; ++s)
+      for (const auto* steps : {&plan_->stages[size_t(s)].body, &plan_->stages[size_t(s)].head})
+        for (const Step& step : *steps) f(step);
   }
 
   struct Run {

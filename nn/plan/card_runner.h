@@ -3,6 +3,8 @@
 #pragma once
 #include <memory>
 #include <span>
+#include <string_view>
+#include <vector>
 
 #include "kernels/exec.h"
 #include "nn/plan/early_exit.h"
@@ -25,6 +27,22 @@ class CardRunner {
                    std::span<const i64> costs, Outcome* outcomes) = 0;
   // Every sample through every exit, as EarlyExitRunner::run_all.
   virtual void run_all(Exec& exec, const float* images, i64 n, float* logits, float* own) = 0;
+
+  // Bodies and heads of stages 0..last, nobody leaving, over what lies where load() put its images (results
+  // come to lie there too): launches only.
+  virtual void pass(Exec& exec, i64 last_stage, i64 n) = 0;
+  // Every step of such a pass, in order, timed by events inside its captured graph: medians of `runs`
+  // launches.
+  struct StepTime {
+    const Step* step;
+    std::string_view kernel;  // row name
+    double us;
+  };
+  virtual std::vector<StepTime> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs) = 0;
+
+  // Device memory: the plan's weights; activations and what the exits decide on.
+  virtual i64 weight_bytes() const = 0;
+  virtual i64 arena_bytes() const = 0;
 };
 
 }  // namespace offramp::nn

@@ -1,9 +1,11 @@
 // Plans on the card against the host's: logits of every exit, and the exits that are taken.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/error.h"
+#include "nn/plan/card_runner.h"
 #include "nn/plan/early_exit.h"
 #include "nn/record.h"
 #include "tests/cuda/modes.h"
@@ -127,6 +129,46 @@ TEST(CudaPlan, LearnedConfidencesAreTheHosts) {
       EXPECT_TRUE(std::isinf(own[1][size_t(i)]));
     else
       EXPECT_NEAR(own[1][size_t(i)], own[0][size_t(i)], 1e-4);
+  }
+}
+
+// One time for every step, from its own launches, and the network computes afterwards what it did before.
+TEST(CudaPlan, StepsAreTimedInsideTheCapturedPass) {
+  OFFRAMP_NEEDS_CARD();
+  nn::EarlyExitNetwork net = sample_network();
+  constexpr i64 n = 5;
+  const std::vector<float> images = sample_images(n);
+  const auto plan = std::make_shared<const nn::Plan>(nn::record(net));
+  for (const cuda::Math math : {cuda::Math::f32, cuda::Math::bf16}) {
+    Exec card(cuda::Gpu::instance(), math);
+    const auto runner = nn::CardRunner::make(card, plan, n);
+    std::vector<float> before(size_t(n * 3 * plan->classes)), after = before;
+    runner->run_all(card, images.data(), n, before.data(), nullptr);
+    for (i64 last = 0; last < i64(plan->stages.size()); ++last) {
+      const auto times = runner->time_steps(card, last, n, 3);
+      std::vector<const nn::Step*> steps;
+      for (i64 s = 0; s <= last; ++s)
+        for (const auto* part : {&plan->stages[size_t(s)].body, &plan->stages[size_t(s)].head})
+          for (const nn::Step& step : *part) steps.push_back(&step);
+      ASSERT_EQ(times.size(), steps.size());
+      for (size_t i = 0; i < times.size(); ++i) {
+        EXPECT_EQ(times[i].step, steps[i]) << i;
+        EXPECT_GT(times[i].us, 0) << i;
+        EXPECT_LT(times[i].us, 60e6) << i;
+        const std::string dims = nn::dims_text(steps[i]->dims), kernel(times[i].kernel);
+        EXPECT_EQ(kernel.substr(0, kernel.find('/')), dims.substr(0, dims.find(' ')));
+        EXPECT_TRUE(kernel.ends_with("/cuda")) << kernel;
+      }
+    }
+    EXPECT_EQ(card.recorder, nullptr);
+    EXPECT_EQ(card.gpu()->times, nullptr);
+    runner->run_all(card, images.data(), n, after.data(), nullptr);
+    EXPECT_EQ(before, after);
+    i64 weights = 0;
+    for (const nn::PlanWeight& w : plan->weights) weights += 4 * w.value.count();
+    EXPECT_EQ(runner->weight_bytes(), weights);
+    EXPECT_GT(runner->arena_bytes(), n * *std::max_element(plan->buffers.begin(), plan->buffers.end()) *
+                                         (math == cuda::Math::bf16 ? 2 : 4));
   }
 }
 

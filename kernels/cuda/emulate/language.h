@@ -135,9 +135,11 @@ namespace offramp::cuda {
 template <class... P, class... A>
 void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
   if (l.grid < 1 || l.grid_y < 1 || l.grid_z < 1) return;  // nothing to do
+  gpu.launch_begins(l.op, l.grid * l.grid_y * l.grid_z);
   emulate::run(gpu, l, [kernel, held = std::tuple<P...>(P(std::forward<A>(arguments))...)] {
     std::apply(kernel, held);
   });
+  gpu.launch_ends();
 }
 
 template <class T>

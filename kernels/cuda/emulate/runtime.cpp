@@ -159,6 +159,12 @@ void destroy_event(Event event) noexcept { delete reinterpret_cast<EventState*>(
 void record(Event event, Stream stream) {
   *reinterpret_cast<EventState*>(event) = {std::chrono::steady_clock::now(), &state(stream)};
 }
+void record_captured(Event event, Stream stream) {
+  if (!state(stream).capturing) throw Error("cuda: a captured event outside a capture");
+  emulate::submit(stream, [event] {
+    *reinterpret_cast<EventState*>(event) = {std::chrono::steady_clock::now(), nullptr};
+  });
+}
 float milliseconds(Event begin, Event end) {
   return std::chrono::duration<float, std::milli>(reinterpret_cast<EventState*>(end)->time -
                                                   reinterpret_cast<EventState*>(begin)->time)
