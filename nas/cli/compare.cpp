@@ -79,6 +79,7 @@ ordered_json to_json(const nas::Study& s, const std::vector<double>& budgets) {
           {"front_size", i64(s.front(objectives).points().size())},
           {"hypervolume", s.classes ? ordered_json(s.hypervolume()) : ordered_json()},
           {"test_hypervolume", s.finals.empty() ? ordered_json() : ordered_json(s.test_hypervolume())},
+          {"curve_hypervolume", s.curves.empty() ? ordered_json() : ordered_json(s.curve_hypervolume())},
           {"best", best},
           {"rungs", rungs},
           {"generations", generations}};
@@ -91,9 +92,9 @@ std::string fixed(double value) {
 }
 
 std::string tables(const std::vector<nas::Study>& studies, const std::vector<double>& budgets) {
-  std::vector<std::vector<std::string>> runs{{"run", "data", "space", "recipe", "objectives", "seed",
-                                              "evaluated", "failed", "front", "hypervolume",
-                                              "test hypervolume", "time", "training MACs", "state"}};
+  std::vector<std::vector<std::string>> runs{
+      {"run", "data", "space", "recipe", "objectives", "seed", "evaluated", "failed", "front", "hypervolume",
+       "test hypervolume", "of all thresholds", "time", "training MACs", "state"}};
   std::vector<std::vector<std::string>> best{{"best accuracy at"}}, finals{{"test accuracy at"}};
   for (double b : budgets)
     for (auto* table : {&best, &finals}) table->front().push_back(format_count(i64(b)));
@@ -105,7 +106,8 @@ std::string tables(const std::vector<nas::Study>& studies, const std::vector<dou
                     std::to_string(s.config.seed), std::to_string(s.candidates.size()),
                     std::to_string(s.failed()), std::to_string(s.front(objectives).points().size()),
                     s.classes ? fixed(s.hypervolume()) : "-",
-                    s.finals.empty() ? "-" : fixed(s.test_hypervolume()), format_seconds(s.seconds()),
+                    s.finals.empty() ? "-" : fixed(s.test_hypervolume()),
+                    s.curves.empty() ? "-" : fixed(s.curve_hypervolume()), format_seconds(s.seconds()),
                     format_count(s.training.total()), s.finished ? "finished" : "unfinished"});
     best.push_back({s.dir}), finals.push_back({s.dir});
     for (double budget : budgets) {
@@ -136,7 +138,8 @@ void run_compare(Console& console, const Words& words) {
           "that\n"
           "the candidates' front of error and average MACs dominates, whatever was searched for; test "
           "hypervolume: the same of the networks trained to the "
-          "end.\n"
+          "end;\nof all thresholds: the same of every choice of thresholds that their model files keep "
+          "(curves.csv).\n"
           "training MACs: forward MACs x images of every training pass: supernet, candidates, final "
           "networks.\n");
   if (!args.parse(words)) return;

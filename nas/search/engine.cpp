@@ -20,6 +20,7 @@
 #include "nas/search/run_latency.h"
 #include "nas/search/samplers.h"
 #include "nas/seeds.h"
+#include "nas/study/curves.h"
 #include "nas/study/store.h"
 #include "tensor/file.h"
 #include "tensor/npy.h"
@@ -291,6 +292,9 @@ class Run {
     result.training = store_.training_cost();
     result.front = non_dominated(networks);
     write_front(result.front);
+    std::vector<std::string> curves;
+    for (const FinalNetwork& n : networks) curves.push_back(store_.meta(meta_of_curve(n.id)).value_or(""));
+    write_file_atomically(paths_.curves(), curves_csv(curves));
     choose(result, networks);
     result.sample = paths_.sample();
     write_npy(result.sample, splits_.test.images.slice(0, 0, std::min<i64>(4, splits_.test.size())));
@@ -330,8 +334,10 @@ class Run {
       const ScoredNetwork scored = trainer.score(record.genotype, CandidateEvaluator::Purpose::final, phase,
                                                  watch_, checkpoint, &macs);
       store_.set_training_macs(phase_of_final(id), macs);
-      nn::save_model(network.model, model_of(scored, config_, space_.name(), record.genotype, splits_,
-                                             normalisation_, request_.build));
+      const nn::Model model =
+          model_of(scored, config_, space_.name(), record.genotype, splits_, normalisation_, request_.build);
+      nn::save_model(network.model, model);
+      store_.set_meta(meta_of_curve(id), curve_text(id, model, test_table(scored), scored.costs));
       store_.set_meta(key, final_figures(scored, test_accuracy(scored),
                                          latency_ ? expected_latency_us(scored, latency_->table()) : -1));
       std::error_code ignored;
@@ -348,10 +354,22 @@ class Run {
     return network;
   }
 
+  data::Loader test_images(const nn::Plan& plan) const {
+    return data::Loader(splits_.test, normalisation_,
+                        {.batch = kTestBatch, .height = plan.height, .width = plan.width});
+  }
+
+  // Every image to the end, for what other thresholds would have done.
+  ExitTable test_table(const ScoredNetwork& scored) {
+    nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch, exec_.threads());
+    data::Loader loader = test_images(*scored.plan);
+    return exit_table(answer_all(exec_, runner, loader, watch_), scored.rule);
+  }
+
+  // Exits really taken.
   double test_accuracy(const ScoredNetwork& scored) {
     nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch, exec_.threads());
-    data::Loader loader(splits_.test, normalisation_,
-                        {.batch = kTestBatch, .height = scored.plan->height, .width = scored.plan->width});
+    data::Loader loader = test_images(*scored.plan);
     const TakenExits taken = take_exits(exec_, runner, loader, scored.point.thresholds, scored.rule, watch_);
     i64 correct = 0;
     for (std::size_t s = 0; s < taken.outcomes.size(); ++s)

@@ -44,7 +44,7 @@ void create_run(const SearchRequest& request, bool force) {
   if (fs::exists(paths.archive(), error)) lock.emplace(paths.archive());
   for (const std::string& file :
        {paths.config(), paths.space(), paths.archive(), paths.archive() + "-wal", paths.archive() + "-shm",
-        paths.archive() + "-journal", paths.archive() + "-lock", paths.supernet(), paths.front(),
+        paths.archive() + "-journal", paths.archive() + "-lock", paths.supernet(), paths.front(), paths.curves(),
         paths.chosen(), paths.latency(), paths.missing(), paths.report(), paths.sample(), paths.models(),
         paths.work(), paths.out + "/env.json"})
     fs::remove_all(file, error);

@@ -20,6 +20,7 @@ struct RunPaths {
     return work() + "/candidate-" + std::to_string(id) + ".safetensors";
   }
   std::string front() const { return out + "/front.csv"; }
+  std::string curves() const { return out + "/curves.csv"; }
   std::string models() const { return out + "/models"; }
   std::string model(i64 id) const { return models() + "/" + std::to_string(id) + ".safetensors"; }
   std::string chosen() const { return out + "/chosen.safetensors"; }

@@ -22,6 +22,7 @@ inline constexpr char kMetaClasses[] = "classes";  // of the data: chance is the
 inline constexpr char kPhaseSupernet[] = "supernet";
 inline constexpr char kMetaConfig[] = "config";  // run.toml as the run was created with
 inline std::string meta_of_final(i64 id) { return "final " + std::to_string(id); }
+inline std::string meta_of_curve(i64 id) { return "curve " + std::to_string(id); }
 inline std::string phase_of_final(i64 id) { return "final " + std::to_string(id); }
 
 class Store {

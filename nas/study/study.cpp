@@ -7,6 +7,7 @@
 
 #include "kernels/error.h"
 #include "nas/parse.h"
+#include "nas/study/csv.h"
 #include "nas/study/store.h"
 #include "tensor/file.h"
 
@@ -17,48 +18,17 @@ constexpr Objective kErrorAndMacs[] = {Objective::error, Objective::macs};
 
 constexpr i64 kMaxText = i64{1} << 24;  // bytes of a file that people read
 
-// Fields of a line; a field in quotes may hold commas.
-std::vector<std::string> fields_of(const std::string& line) {
-  std::vector<std::string> fields(1);
-  bool quoted = false;
-  for (char c : line) {
-    if (c == '"')
-      quoted = !quoted;
-    else if (c == ',' && !quoted)
-      fields.emplace_back();
-    else
-      fields.back() += c;
-  }
-  return fields;
-}
-
 std::vector<FrontRow> read_front(const std::string& path) {
-  const std::string text = read_file(path, kMaxText);
-  std::vector<std::string> names;
   std::vector<FrontRow> rows;
-  for (std::size_t at = 0, end; at < text.size(); at = end + 1) {
-    end = std::min(text.find('\n', at), text.size());
-    const std::vector<std::string> fields = fields_of(text.substr(at, end - at));
-    if (names.empty()) {
-      names = fields;
-      continue;
-    }
-    const auto field = [&](const std::string& name) -> const std::string& {
-      const auto found = std::size_t(std::find(names.begin(), names.end(), name) - names.begin());
-      if (found >= fields.size())
-        throw input_error(path + ": no '" + name + "' in line '" + fields[0] + ",...'");
-      return fields[found];
-    };
-    FrontRow row{.id = parse_count(field("id"), path + ": id"),
-                 .accuracy_tune = parse_number(field("accuracy_tune"), path + ": accuracy_tune"),
-                 .accuracy_test = parse_number(field("accuracy_test"), path + ": accuracy_test"),
-                 .avg_macs = parse_number(field("avg_macs"), path + ": avg_macs"),
-                 .full_macs = parse_count(field("full_macs"), path + ": full_macs"),
-                 .params = parse_count(field("params"), path + ": params")};
-    if (const std::string& us = field("latency_us"); !us.empty())
-      row.latency_us = parse_number(us, path + ": latency_us");
-    rows.push_back(row);
-  }
+  each_csv_row(path, [&](const CsvRow& row) {
+    rows.push_back({.id = row.count("id"),
+                    .accuracy_tune = row.number("accuracy_tune"),
+                    .accuracy_test = row.number("accuracy_test"),
+                    .avg_macs = row.number("avg_macs"),
+                    .full_macs = row.count("full_macs"),
+                    .params = row.count("params")});
+    if (!row.text("latency_us").empty()) rows.back().latency_us = row.number("latency_us");
+  });
   return rows;
 }
 
@@ -118,6 +88,13 @@ double Study::test_hypervolume() const {
   return front_hypervolume(points, kErrorAndMacs, classes);
 }
 
+double Study::curve_hypervolume() const {
+  std::vector<std::vector<double>> points;
+  for (const CurveRow& row : non_dominated(curves))
+    points.push_back({1 - row.accuracy_test, row.avg_macs_test});
+  return front_hypervolume(points, kErrorAndMacs, classes);
+}
+
 Study read_study(const std::string& dir) {
   Study study{.dir = dir};
   if (!std::filesystem::exists(dir + "/run.toml"))
@@ -136,11 +113,10 @@ Study read_study(const std::string& dir) {
     study.classes = parse_count(*classes, "archive: classes");
   if (study.classes < 2 && !study.candidates.empty())
     throw input_error(dir + "/archive.sqlite: does not say how many classes the data have");
-  if (const std::string path = dir + "/front.csv"; std::filesystem::exists(path)) try {
-      study.finals = read_front(path);
-    } catch (const Error& e) {
-      throw input_error(e.what());  // what is wrong is the file, not how the program was called
-    }
+  if (const std::string path = dir + "/front.csv"; std::filesystem::exists(path))
+    study.finals = read_front(path);
+  if (const std::string path = dir + "/curves.csv"; std::filesystem::exists(path))
+    study.curves = read_curves(path);
   return study;
 }
 

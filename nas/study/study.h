@@ -8,6 +8,7 @@
 #include "nas/search/config.h"
 #include "nas/search/front.h"
 #include "nas/search/objectives.h"
+#include "nas/study/curves.h"
 #include "nas/study/records.h"
 
 namespace offramp::nas {
@@ -33,6 +34,7 @@ struct Study {
   std::vector<EventRecord> events;
   TrainingCost training;
   std::vector<FrontRow> finals;  // ascending in MACs; empty while the run goes on
+  std::vector<CurveRow> curves;  // of all final networks, those that are not on the front too
 
   i64 failed() const;
   // Computed in all, from the events: a part that was killed counts up to its last event.
@@ -50,6 +52,8 @@ struct Study {
   Front macs_front() const;
   double hypervolume() const;       // of macs_front; see front_hypervolume
   double test_hypervolume() const;  // of the finals, by their error on the test split
+  // Of the finals at all their thresholds: of the points that are not dominated on the tune split.
+  double curve_hypervolume() const;
 };
 
 // Throws Error(input) when `dir` is no run directory or one of its files is damaged.

@@ -30,8 +30,8 @@ TEST(Frame, WrongUse) {
 TEST(Frame, HelpFitsAScreenAndShowsExamplesFirst) {
   for (const std::string words :
        {"--help", "version --help", "space --help", "space list --help", "space show --help",
-        "space count --help", "measure --help", "space sample --help", "space check --help", "op --help", "data --help",
-        "data list --help", "data info -h", "data verify --help"}) {
+        "space count --help", "measure --help", "space sample --help", "space check --help", "op --help",
+        "data --help", "data list --help", "data info -h", "data verify --help"}) {
     const Ran ran = offramp_run(words);
     EXPECT_EQ(ran.code, 0) << words << ran.err;
     EXPECT_EQ(ran.err, "");

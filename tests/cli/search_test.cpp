@@ -1,4 +1,5 @@
 // search and resume as processes: killed at any moment, the result is the same.
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 
@@ -57,6 +58,7 @@ TEST(SearchVerb, KilledAndResumedGivesTheSameFront) {
   ASSERT_EQ(rest.code, 0) << rest.err;
   EXPECT_EQ(rest.json()["training_macs"], json["training_macs"]);
   EXPECT_EQ(slurp(parts + "/front.csv"), front);
+  EXPECT_EQ(slurp(parts + "/curves.csv"), slurp(whole + "/curves.csv"));
   EXPECT_TRUE(slurp(parts + "/chosen.safetensors") == slurp(whole + "/chosen.safetensors"));
   for (const auto& entry : fs::directory_iterator(whole + "/models"))
     EXPECT_TRUE(slurp(entry.path()) == slurp(parts + "/models/" + entry.path().filename().string()));
@@ -67,6 +69,36 @@ TEST(SearchVerb, KilledAndResumedGivesTheSameFront) {
   EXPECT_EQ(offramp_run("resume -q " + parts).code, 0);
   EXPECT_EQ(offramp_run("resume --json " + parts).code, 0);
   EXPECT_EQ(state(), before);
+}
+
+// Whatever average is asked for, eval really takes the exits that curves.csv counted.
+TEST(SearchVerb, CurvesAreWhatEvalFinds) {
+  const TempDir dir;
+  const std::string run = dir / "run";
+  ASSERT_EQ(offramp_run("search -q --out " + run + kSmall + "--set supernet.epochs=0").code, 0);
+  std::istringstream lines(slurp(run + "/curves.csv"));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "id,accuracy_tune,avg_macs_tune,accuracy_test,avg_macs_test,thresholds");
+  int rows = 0;
+  for (; std::getline(lines, line); ++rows) {
+    long long id = 0;
+    double tune = 0, tune_macs = 0, test = 0, test_macs = 0;
+    ASSERT_EQ(std::sscanf(line.c_str(), "%lld,%lf,%lf,%lf,%lf,", &id, &tune, &tune_macs, &test, &test_macs),
+              5)
+        << line;
+    if (rows % 7 != 0) continue;  // each is two processes
+    const std::string model = " --model " + run + "/models/" + std::to_string(id) +
+                              ".safetensors --target-macs " +
+                              std::to_string(static_cast<long long>(std::ceil(tune_macs)));
+    const auto on_tune = offramp_run("eval --json --split tune" + model).json(),
+               on_test = offramp_run("eval --json --split test" + model).json();
+    EXPECT_NEAR(double(on_tune["accuracy"]), tune, 1e-6) << line;
+    EXPECT_NEAR(double(on_tune["avg_macs"]), tune_macs, 0.05) << line;
+    EXPECT_NEAR(double(on_test["accuracy"]), test, 1e-6) << line;
+    EXPECT_NEAR(double(on_test["avg_macs"]), test_macs, 0.05) << line;
+  }
+  EXPECT_GT(rows, 3);
 }
 
 TEST(SearchVerb, ResumeTakesATotal) {
@@ -163,7 +195,7 @@ TEST(SearchVerb, NachosFromEndToEnd) {
       " --set train.batch=64 --set tune.samples=200 --set supernet.epochs=1 --set supernet.random_subnets=0"
       " --set candidate.backbone_epochs=1 --set candidate.epochs=2 --set final.backbone_epochs=1"
       " --set final.epochs=2 --set final.count=1 --set confidence.warmup=1 --set search.initial=2"
-      " --set search.batch=2 --set search.surrogate=rbf --set candidate.recalibrate=64"
+      " --set search.batch=2 --set search.surrogate=rbf --set search.extremes=true --set candidate.recalibrate=64"
       " --set final.recalibrate=64 --set tune.min_accuracy=0 --out ";
   const Ran ran = offramp_run("search --json --threads 2" + tiny + whole);
   ASSERT_EQ(ran.code, 0) << ran.err;

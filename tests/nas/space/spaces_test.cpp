@@ -185,6 +185,12 @@ TEST(Spaces, ExtremesBoundTheCostOfTheBackbone) {
         EXPECT_LE(least.prefix_macs(s), w.prefix_macs(s));
       }
     }
+    const Genotype slim = space.max_with_min_exits();
+    const Walk mixed = walk(space.decode(slim));
+    for (std::size_t s = 0; s < mixed.stages.size(); ++s)
+      EXPECT_EQ(mixed.prefix_macs(s), most.prefix_macs(s));
+    for (std::size_t g = 0; g < slim.size(); ++g)
+      if (space.genes()[g].name.find(".exit.") != std::string::npos) EXPECT_EQ(slim[g], smallest[g]) << g;
   }
 }
 
