@@ -59,6 +59,7 @@ void weight_grad(Exec& exec, const DepthwiseGradCall& call) {
   float* partials = exec.shared_scratch(groups * blocks * partial_floats);
   const i64 macs = group * call.out_h * call.out_w * taps * row.block;
   parallel_for(exec, groups * blocks, grain_of(macs), [&](i64 begin, i64 end, int) {
+    std::fill(partials + begin * partial_floats, partials + end * partial_floats, 0.0f);
     for (i64 unit = begin; unit < end; ++unit) {
       const i64 first = unit / blocks * group;
       row.run(call, first, std::min(first + group, d.n), unit % blocks * row.block,

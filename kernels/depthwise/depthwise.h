@@ -106,7 +106,7 @@ struct DepthwiseInputGradRow {
   i64 block;
   void (*run)(const DepthwiseGradCall&, const float* packed, i64 begin, i64 end);
 };
-// A unit is one (group of samples, block of channels); it adds up to `partial` [tap][channel] of its own.
+// A unit is one (group of samples, block of channels); it adds to `partial` [tap][channel] of its own.
 struct DepthwiseWeightGradRow {
   std::string_view name;
   Target target;

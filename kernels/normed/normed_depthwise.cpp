@@ -125,10 +125,8 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
 
   const TileEngine& engine = tile_engine(exec.target());
   parallel_for(exec, groups, 1, [&](i64 begin, i64 end, int worker) {
-    float* const x =
-        exec.worker_scratch(worker, blocks * (2 * block_step(hw, W) + block_step(out_hw, W)) + tap_floats);
+    float* const x = exec.worker_scratch(worker, blocks * (2 * block_step(hw, W) + block_step(out_hw, W)));
     float *const gx = x + blocks * block_step(hw, W), *const gy = gx + blocks * block_step(hw, W);
-    float* const one_gw = gy + blocks * block_step(out_hw, W);
     for (i64 g = begin; g < end; ++g)
       for (i64 n = g * group; n < std::min((g + 1) * group, d.n); ++n) {
         read_sample(passes, call.in, d, n, W, x);
@@ -146,9 +144,8 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
           one.gy = gy + b * block_step(out_hw, W);
           one.gx = gx + b * block_step(hw, W);
           float* const sum = gw + (g * blocks + b) * tap_floats;
-          const bool first = n == g * group;
-          weight_row.run(one, 0, 1, 0, first ? sum : one_gw);
-          if (!first) engine.add(sum, one_gw, tap_floats);
+          if (n == g * group) std::fill_n(sum, tap_floats, 0.0f);
+          weight_row.run(one, 0, 1, 0, sum);
           if (!call.gx) continue;
           DepthwiseGradCall input = one;
           input.dims = one_block(cropped, W);
