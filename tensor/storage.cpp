@@ -25,6 +25,16 @@
 
 namespace offramp {
 
+void ask_for_huge_pages([[maybe_unused]] std::byte* data, [[maybe_unused]] i64 bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr auto kPage = std::uintptr_t(2) << 20;
+  const auto begin = reinterpret_cast<std::uintptr_t>(data);
+  const auto first = (begin + kPage - 1) / kPage * kPage,
+             end = (begin + std::uintptr_t(bytes)) / kPage * kPage;
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+#endif
+}
+
 namespace {
 
 constexpr i64 kAlign = 64;
@@ -52,9 +62,7 @@ std::byte* from_system(i64 bytes) {
   const i64 whole = (bytes + start + kHugePage - 1) / kHugePage * kHugePage;
   auto* const page = static_cast<std::byte*>(std::aligned_alloc(size_t(kHugePage), size_t(whole)));
   if (!page) return nullptr;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  madvise(page, size_t(whole), MADV_HUGEPAGE);
-#endif
+  ask_for_huge_pages(page, whole);
   return page + start;
 }
 

@@ -11,6 +11,10 @@ namespace cuda {
 class MemoryPool;
 }
 
+// Of fresh memory, those huge pages that lie whole inside: a walk over megabytes of weights otherwise misses
+// the TLB.
+void ask_for_huge_pages(std::byte* data, i64 bytes);
+
 enum class Device : u8 { cpu, meta, cuda };
 
 class Storage {

@@ -1,5 +1,6 @@
-#include "kernels/cuda/built.h"
 #include "kernels/depthwise/depthwise.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/cuda/built.h"
 
 #include <algorithm>
 #include <string>
@@ -31,12 +32,18 @@ void pack(const DepthwiseDims& d, i64 block, const WeightView& w, float* packed)
 // Units a chunk takes: about 64 thousand multiply-accumulates, a few microseconds.
 i64 grain_of(i64 macs_per_unit) { return std::max<i64>(1, 65536 / std::max<i64>(1, macs_per_unit)); }
 
-void input_grad(Exec& exec, const DepthwiseGradCall& call) {
-  const DepthwiseDims& d = call.dims;
+// Packed weights of cropped dims, from the whole weights.
+void pack_cropped(const DepthwiseDims& whole, const DepthwiseDims& d, i64 block, const WeightView& w,
+                  float* packed) {
+  pack(d, block, crop_kernel(w, whole.kernel, d.kernel), packed);
+}
+
+void input_grad(Exec& exec, DepthwiseGradCall call) {
+  const DepthwiseDims whole = call.dims, d = call.dims = depthwise_cropped(whole);
   const auto& row = select_row(depthwise_input_grad_table(), exec.target(), d);
-  if (!note(exec, row.name, depthwise_input_grad_cost(d))) return;
+  if (!note(exec, row.name, depthwise_input_grad_cost(whole))) return;
   float* packed = exec.shared_scratch(packed_floats(d, row.block));
-  pack(d, row.block, call.w, packed);
+  pack_cropped(whole, d, row.block, call.w, packed);
   const i64 macs = call.out_h * call.out_w * d.kernel * d.kernel * row.block;
   parallel_for(exec, d.n * ceil_div(d.c, row.block), grain_of(macs),
                [&](i64 begin, i64 end, int) { row.run(call, packed, begin, end); });
@@ -52,6 +59,7 @@ void weight_grad(Exec& exec, const DepthwiseGradCall& call) {
   float* partials = exec.shared_scratch(groups * blocks * partial_floats);
   const i64 macs = group * call.out_h * call.out_w * taps * row.block;
   parallel_for(exec, groups * blocks, grain_of(macs), [&](i64 begin, i64 end, int) {
+    std::fill(partials + begin * partial_floats, partials + end * partial_floats, 0.0f);
     for (i64 unit = begin; unit < end; ++unit) {
       const i64 first = unit / blocks * group;
       row.run(call, first, std::min(first + group, d.n), unit % blocks * row.block,
@@ -81,29 +89,32 @@ void require_depthwise(const DepthwiseDims& d) {
       ", pad " + std::to_string(d.pad));
 }
 
-i64 depthwise_packed_floats(const DepthwiseDims& d, Target target) {
+i64 depthwise_packed_floats(const DepthwiseDims& whole, Target target) {
+  const DepthwiseDims d = depthwise_cropped(whole);
   return packed_floats(d, select_row(depthwise_table(), target, d).block);
 }
 
-void depthwise_pack(const DepthwiseDims& d, Target target, WeightView w, float* packed) {
-  pack(d, select_row(depthwise_table(), target, d).block, w, packed);
+void depthwise_pack(const DepthwiseDims& whole, Target target, WeightView w, float* packed) {
+  const DepthwiseDims d = depthwise_cropped(whole);
+  pack_cropped(whole, d, select_row(depthwise_table(), target, d).block, w, packed);
 }
 
 void depthwise(Exec& exec, const DepthwiseCall& call) {
   if constexpr (offramp::cuda::kBuilt)
     if (exec.gpu()) return cuda::depthwise(exec, call);
-  const DepthwiseDims& d = call.dims;
+  DepthwiseCall cropped = call;
+  const DepthwiseDims d = cropped.dims = depthwise_cropped(call.dims);
   const auto& row = select_row(depthwise_table(), exec.target(), d);
-  if (!note(exec, row.name, depthwise_cost(d), call)) return;
+  if (!note(exec, row.name, depthwise_cost(call.dims), call)) return;
   const float* packed = call.packed;
   if (!packed) {
     float* scratch = exec.shared_scratch(packed_floats(d, row.block));
-    pack(d, row.block, call.w, scratch);
+    pack_cropped(call.dims, d, row.block, call.w, scratch);
     packed = scratch;
   }
   const i64 macs = call.out_h * call.out_w * d.kernel * d.kernel * row.block;
   parallel_for(exec, d.n * ceil_div(d.c, row.block), grain_of(macs),
-               [&](i64 begin, i64 end, int) { row.run(call, packed, begin, end); });
+               [&](i64 begin, i64 end, int) { row.run(cropped, packed, begin, end); });
 }
 
 void depthwise(Exec& exec, const DepthwiseCallT<double>& call) {

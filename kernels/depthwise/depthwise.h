@@ -59,6 +59,17 @@ constexpr Cost depthwise_weight_grad_cost(const DepthwiseDims& d) {
           .bytes_written = 4 * d.c * d.kernel * d.kernel};
 }
 
+// The same convolution without the outermost taps of a centred kernel, as far as they never meet the image:
+// 7x7 on 2x2 is a 3x3.
+constexpr DepthwiseDims depthwise_cropped(DepthwiseDims d) {
+  const i64 size = d.h > d.w ? d.h : d.w;
+  if (d.kernel == 2 * d.pad + 1)
+    while (d.pad > 1 && d.pad >= size) --d.pad, d.kernel -= 2;
+  return d;
+}
+static_assert(
+    depthwise_cropped({.n = 1, .h = 2, .w = 2, .c = 1, .kernel = 7, .stride = 1, .pad = 3}).kernel == 3);
+
 // Throws Error(input) when a dimension is below 1, pad below 0 or the output would be empty.
 void require_depthwise(const DepthwiseDims& d);
 
@@ -75,12 +86,12 @@ void depthwise(Exec& exec, const DepthwiseCallT<float>& call);
 void depthwise_grad(Exec& exec, const DepthwiseGradCallT<float>& call);
 }  // namespace cuda
 
-// Weights as the chosen row reads them: [block of channels][tap][channel], the last block filled up with
-// zeros. Size in floats; the same for every n.
+// Weights as the chosen row reads them, of depthwise_cropped(d): [block of channels][tap][channel], the last
+// block filled up with zeros. Size in floats; the same for every n.
 i64 depthwise_packed_floats(const DepthwiseDims& d, Target target);
 void depthwise_pack(const DepthwiseDims& d, Target target, WeightView w, float* packed);
 
-// Rows. A unit is one (sample, block of `block` channels).
+// Rows. A unit is one (sample, block of `block` channels); dims are cropped.
 struct DepthwiseRow {
   std::string_view name;
   Target target;
@@ -95,7 +106,7 @@ struct DepthwiseInputGradRow {
   i64 block;
   void (*run)(const DepthwiseGradCall&, const float* packed, i64 begin, i64 end);
 };
-// A unit is one (group of samples, block of channels); it adds up to `partial` [tap][channel] of its own.
+// A unit is one (group of samples, block of channels); it adds to `partial` [tap][channel] of its own.
 struct DepthwiseWeightGradRow {
   std::string_view name;
   Target target;

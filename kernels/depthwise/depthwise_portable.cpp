@@ -87,7 +87,6 @@ void depthwise_weight_grad_any_portable(const DepthwiseGradCall& call, i64 sampl
                                         i64 channel, float* partial) {
   const DepthwiseDims& d = call.dims;
   const i64 lanes = std::min(kBlock, d.c - channel);
-  std::fill_n(partial, d.kernel * d.kernel * kBlock, 0.0f);
   for (i64 n = sample_begin; n < sample_end; ++n)
     for (i64 row = 0; row < call.out_h; ++row) {
       const Taps rows = taps_inside(row, d.stride, d.pad, d.kernel, d.h);

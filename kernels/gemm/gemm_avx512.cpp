@@ -7,6 +7,7 @@ namespace {
 constexpr int kMaxVectors = 3;
 // 8 row pointers are what the general registers hold.
 constexpr int kRows[] = {0, 8, 8, 8};
+constexpr int kTwinRows = 4;
 }  // namespace
 }  // namespace offramp::kernels
 

@@ -6,6 +6,7 @@ namespace offramp::kernels {
 namespace {
 constexpr int kMaxVectors = 2;
 constexpr int kRows[] = {0, 4, 4};
+constexpr int kTwinRows = 1;
 }  // namespace
 }  // namespace offramp::kernels
 

@@ -57,7 +57,8 @@ void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call) {
             normed_depthwise_cost(d)))
     return;
   const NormedPasses& passes = normed_passes(exec.target());
-  const DepthwiseRow& row = select_row(depthwise_table(), exec.target(), d);
+  const DepthwiseDims cropped = depthwise_cropped(d);
+  const DepthwiseRow& row = select_row(depthwise_table(), exec.target(), cropped);
   const i64 W = row.block, hw = d.h * d.w, out_hw = call.out_h * call.out_w, blocks = ceil_div(d.c, W);
   const i64 packed_size = round_up(depthwise_packed_floats(d, exec.target()), 16);
   float* const packed = exec.shared_scratch(packed_size + d.n * 2 * d.c);
@@ -69,7 +70,7 @@ void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call) {
     float* const y = x + blocks * block_step(hw, W);
     for (i64 n = begin; n < end; ++n) {
       read_sample(passes, call.in, d, n, W, x);
-      DepthwiseCall one{.dims = one_block(d, W),
+      DepthwiseCall one{.dims = one_block(cropped, W),
                         .out_h = call.out_h,
                         .out_w = call.out_w,
                         .x = x,
@@ -81,7 +82,7 @@ void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call) {
       for (i64 b = 0; b < blocks; ++b) {
         one.x = x + b * block_step(hw, W);
         one.y = y + b * block_step(out_hw, W);
-        row.run(one, packed + b * W * d.kernel * d.kernel, 0, 1);
+        row.run(one, packed + b * W * cropped.kernel * cropped.kernel, 0, 1);
       }
       float* const sums = partial + n * 2 * d.c;
       passes.store_statistics({.c = d.c,
@@ -108,7 +109,8 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
     return;
   const NormedPasses& passes = normed_passes(exec.target());
   // All three rows of a target cut the channels alike.
-  const auto& input_row = select_row(depthwise_input_grad_table(), exec.target(), d);
+  const DepthwiseDims cropped = depthwise_cropped(d);
+  const auto& input_row = select_row(depthwise_input_grad_table(), exec.target(), cropped);
   const auto& weight_row = select_row(depthwise_weight_grad_table(), exec.target(), d);
   const i64 W = input_row.block, hw = d.h * d.w, out_hw = call.out_h * call.out_w, blocks = ceil_div(d.c, W);
   const i64 tap_floats = d.kernel * d.kernel * W;
@@ -123,10 +125,8 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
 
   const TileEngine& engine = tile_engine(exec.target());
   parallel_for(exec, groups, 1, [&](i64 begin, i64 end, int worker) {
-    float* const x =
-        exec.worker_scratch(worker, blocks * (2 * block_step(hw, W) + block_step(out_hw, W)) + tap_floats);
+    float* const x = exec.worker_scratch(worker, blocks * (2 * block_step(hw, W) + block_step(out_hw, W)));
     float *const gx = x + blocks * block_step(hw, W), *const gy = gx + blocks * block_step(hw, W);
-    float* const one_gw = gy + blocks * block_step(out_hw, W);
     for (i64 g = begin; g < end; ++g)
       for (i64 n = g * group; n < std::min((g + 1) * group, d.n); ++n) {
         read_sample(passes, call.in, d, n, W, x);
@@ -144,10 +144,12 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
           one.gy = gy + b * block_step(out_hw, W);
           one.gx = gx + b * block_step(hw, W);
           float* const sum = gw + (g * blocks + b) * tap_floats;
-          const bool first = n == g * group;
-          weight_row.run(one, 0, 1, 0, first ? sum : one_gw);
-          if (!first) engine.add(sum, one_gw, tap_floats);
-          if (call.gx) input_row.run(one, packed + b * tap_floats, 0, 1);
+          if (n == g * group) std::fill_n(sum, tap_floats, 0.0f);
+          weight_row.run(one, 0, 1, 0, sum);
+          if (!call.gx) continue;
+          DepthwiseGradCall input = one;
+          input.dims = one_block(cropped, W);
+          input_row.run(input, packed + b * cropped.kernel * cropped.kernel * W, 0, 1);
         }
         if (!call.gx) continue;
         const i64 at = n * hw * d.c;

@@ -50,6 +50,7 @@ struct Vec {
   const __m256i n = _mm256_cvtps_epi32(a.v);
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23))};
 }
+[[maybe_unused]] inline Vec duplicate_even(Vec a) { return {_mm256_moveldup_ps(a.v)}; }
 [[maybe_unused]] inline Vec sum_pairs(Vec a) {
   const __m256 sums = _mm256_add_ps(a.v, _mm256_movehdup_ps(a.v));
   return {_mm256_permutevar8x32_ps(sums, _mm256_set_epi32(6, 4, 2, 0, 6, 4, 2, 0))};

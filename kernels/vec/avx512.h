@@ -11,8 +11,9 @@
 //   pinned(v)           v in a register: it is not read from memory again at each use
 //   + - * /   fma(a, b, c) = a*b + c   min(a, b) max(a, b): a NaN in b is passed on   sqrt
 //   select_less(a, b, x, y) = a < b ? x : y     sum(v) max_lane(v): over the lanes, in a fixed order
-//   broadcast_pair(p)   p[0] p[1] p[0] p[1] ...     sum_pairs(v)   v[0]+v[1], v[2]+v[3], ... in the lower
-//   half round_even(v)  pow2(v) = 2^v for whole v in [-126, 127]
+//   broadcast_pair(p)   p[0] p[1] p[0] p[1] ...     duplicate_even(v)   v[0] v[0] v[2] v[2] ...
+//   sum_pairs(v)   v[0]+v[1], v[2]+v[3], ... in the lower half
+//   round_even(v)  pow2(v) = 2^v for whole v in [-126, 127]
 #pragma once
 #include <immintrin.h>
 
@@ -64,6 +65,7 @@ struct Vec {
   return {_mm512_castsi512_ps(
       _mm512_maskz_slli_epi32(__mmask16(-1), _mm512_add_epi32(n, _mm512_set1_epi32(127)), 23))};
 }
+[[maybe_unused]] inline Vec duplicate_even(Vec a) { return {_mm512_maskz_moveldup_ps(__mmask16(-1), a.v)}; }
 [[maybe_unused]] inline Vec sum_pairs(Vec a) {
   const __m512 sums = _mm512_add_ps(a.v, _mm512_maskz_movehdup_ps(__mmask16(-1), a.v));
   const __m512i even = _mm512_set_epi32(14, 12, 10, 8, 6, 4, 2, 0, 14, 12, 10, 8, 6, 4, 2, 0);

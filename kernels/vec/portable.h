@@ -36,9 +36,7 @@ struct Vec {
   static Floats blend(Ints mask, Floats x, Floats y) { return Floats((Ints(x) & mask) | (Ints(y) & ~mask)); }
 };
 
-[[maybe_unused]] inline Vec pinned(Vec a) {
-  return a;
-}
+[[maybe_unused]] inline Vec pinned(Vec a) { return a; }
 [[maybe_unused]] inline void stream_fence() {}
 [[maybe_unused]] inline Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
 [[maybe_unused]] inline Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }
@@ -59,6 +57,7 @@ struct Vec {
 [[maybe_unused]] inline Vec pow2(Vec a) {
   return {Vec::Floats((__builtin_convertvector(a.v, Vec::Ints) + 127) << 23)};
 }
+[[maybe_unused]] inline Vec duplicate_even(Vec a) { return {Vec::Floats{a.v[0], a.v[0], a.v[2], a.v[2]}}; }
 [[maybe_unused]] inline Vec sum_pairs(Vec a) {
   const float low = a.v[0] + a.v[1], high = a.v[2] + a.v[3];
   return {Vec::Floats{low, high, low, high}};

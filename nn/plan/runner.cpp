@@ -19,6 +19,7 @@
 #include "kernels/resize/resize.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/timing.h"
+#include "tensor/storage.h"
 
 namespace offramp::nn {
 
@@ -63,6 +64,7 @@ void PlanRunner::Memory::allocate(i64 floats) {
   bytes_ = size_t(line_up(std::max<i64>(floats, 1))) * sizeof(float);
   data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes_)));
   if (!data_) throw Error("out of memory: a plan needs " + std::to_string(bytes_) + " bytes");
+  ask_for_huge_pages(reinterpret_cast<std::byte*>(data_.get()), i64(bytes_));
 }
 
 // Seconds by worker, then by step of the part that runs.
