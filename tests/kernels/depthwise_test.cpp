@@ -90,7 +90,7 @@ std::vector<DepthwiseDims> sweep() {
       for (i64 pad = 0; pad <= kernel / 2; ++pad) {
         for (i64 w = 1; w <= 19; ++w)
           add({.n = 1, .h = 5, .w = w, .c = 19, .kernel = kernel, .stride = stride, .pad = pad});
-        for (i64 w : {23, 32, 35})
+        for (i64 w : {23, 24, 32, 35, 48})
           add({.n = 1, .h = 3, .w = w, .c = 16, .kernel = kernel, .stride = stride, .pad = pad});
         for (i64 h = 1; h <= 9; ++h)
           add({.n = 2, .h = h, .w = 6, .c = 8, .kernel = kernel, .stride = stride, .pad = pad});
