@@ -1,5 +1,4 @@
 #include "nas/search/engine.h"
-#include "nas/train/parts.h"
 
 #include <algorithm>
 #include <cmath>
@@ -31,22 +30,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr i64 kTestBatch = 128;
 std::string shortest(double value) {
   char text[40];
   const int length = std::snprintf(text, sizeof text, "%.6f", value);
   return std::string(text, std::size_t(length));
-}
-
-std::string percent(double share) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%.2f %%", 100 * share);
-  return text;
-}
-std::string millions(double macs) {
-  char text[24];
-  std::snprintf(text, sizeof text, "%.3fM", macs / 1e6);
-  return text;
 }
 
 class Run {
@@ -278,15 +265,12 @@ class Run {
 
   SearchResult finish() {
     make_folder(paths_.models());
-    std::vector<FinalNetwork> networks;
-    const std::vector<i64> ids = ids_to_finish();
-    SearchConfig config = config_;
-    config.final.epochs = final_epochs(ids);
-    const CandidateEvaluator trainer(exec_, space_, supernet_ ? &*supernet_ : nullptr, splits_,
-                                     normalisation_, config, latency_ ? &latency_->table() : nullptr);
-    for (std::size_t i = 0; i < ids.size(); ++i)
-      networks.push_back(
-          finished(ids[i], trainer, "final " + std::to_string(i + 1) + "/" + std::to_string(ids.size())));
+    const std::vector<FinalNetwork> networks =
+        FinalTraining(exec_,
+                      {space_, supernet_ ? &*supernet_ : nullptr, splits_, normalisation_, config_,
+                       latency_ ? &latency_->table() : nullptr, request_.build},
+                      store_, paths_)
+            .train(ids_to_finish(), watch_);
 
     SearchResult result{.evaluated = evaluated_, .failed = failed_, .hypervolume = hypervolume_};
     result.training = store_.training_cost();
@@ -299,97 +283,6 @@ class Run {
     result.sample = paths_.sample();
     write_npy(result.sample, splits_.test.images.slice(0, 0, std::min<i64>(4, splits_.test.size())));
     return result;
-  }
-
-  // What the run's training budget leaves, the same number for each network.
-  i64 final_epochs(const std::vector<i64>& ids) const {
-    if (config_.search.training_macs == 0) return config_.final.epochs;
-    const TrainingCost spent = store_.training_cost();
-    const i64 batch = config_.train.batch, images = std::max<i64>(1, splits_.train.size() / batch) * batch;
-    const i64 teacher = config_.train.teacher == "supernet"
-                            ? teaching_macs(space_.decode(space_.max_genotype(), task_of(splits_.train)))
-                            : 0;
-    i64 epoch = 0, left = config_.search.training_macs - spent.supernet - spent.candidates;
-    for (i64 id : ids) {
-      const nn::Architecture network = space_.decode(store_.candidate(id)->genotype, task_of(splits_.train));
-      epoch += images * (forward_macs(network) + teacher);
-      if (config_.final.backbone_epochs > 0)
-        left -= config_.final.backbone_epochs * images * (forward_macs(backbone_of(network)) + teacher);
-    }
-    const i64 epochs = left > 0 && epoch > 0 ? left / epoch : 0;
-    watch_.note("final networks: " + std::to_string(epochs) + " epochs each");
-    return epochs;
-  }
-
-  // Trained to the end, tuned, evaluated on the test split once; its model file says that this was done.
-  FinalNetwork finished(i64 id, const CandidateEvaluator& trainer, const std::string& phase) {
-    const CandidateRecord record = *store_.candidate(id);
-    FinalNetwork network{.id = id, .genotype = record.genotype, .model = paths_.model(id)};
-    const std::string key = meta_of_final(id);
-    if (!(fs::exists(network.model) && store_.meta(key))) {
-      watch_.check();
-      make_folder(paths_.work());
-      const std::string checkpoint = paths_.work() + "/" + std::to_string(id) + ".safetensors";
-      i64 macs = 0;
-      const ScoredNetwork scored = trainer.score(record.genotype, CandidateEvaluator::Purpose::final, phase,
-                                                 watch_, checkpoint, &macs);
-      store_.set_training_macs(phase_of_final(id), macs);
-      const nn::Model model =
-          model_of(scored, config_, space_.name(), record.genotype, splits_, normalisation_, request_.build);
-      nn::save_model(network.model, model);
-      store_.set_meta(meta_of_curve(id), curve_text(id, model, test_table(scored), scored.costs));
-      store_.set_meta(key, final_figures(scored, test_accuracy(scored),
-                                         latency_ ? expected_latency_us(scored, latency_->table()) : -1));
-      std::error_code ignored;
-      fs::remove_all(paths_.work(), ignored);
-    }
-    read_figures(*store_.meta(key), network);
-    const nn::Model model = nn::load_model(network.model);
-    network.thresholds = model.thresholds;
-    network.full_macs = nn::exit_costs(*model.plan).back().leave_macs;
-    network.params = model.plan->params();
-    watch_.note(phase + ": network " + std::to_string(id) + ", tune " + percent(network.accuracy_tune) +
-                ", test " + percent(network.accuracy_test) + " at " + millions(network.avg_macs) +
-                " MACs on average");
-    return network;
-  }
-
-  data::Loader test_images(const nn::Plan& plan) const {
-    return data::Loader(splits_.test, normalisation_,
-                        {.batch = kTestBatch, .height = plan.height, .width = plan.width});
-  }
-
-  // Every image to the end, for what other thresholds would have done.
-  ExitTable test_table(const ScoredNetwork& scored) {
-    nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch, exec_.threads());
-    data::Loader loader = test_images(*scored.plan);
-    return exit_table(answer_all(exec_, runner, loader, watch_), scored.rule);
-  }
-
-  // Exits really taken.
-  double test_accuracy(const ScoredNetwork& scored) {
-    nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch, exec_.threads());
-    data::Loader loader = test_images(*scored.plan);
-    const TakenExits taken = take_exits(exec_, runner, loader, scored.point.thresholds, scored.rule, watch_);
-    i64 correct = 0;
-    for (std::size_t s = 0; s < taken.outcomes.size(); ++s)
-      correct += taken.outcomes[s].predicted == taken.labels[s];
-    return double(correct) / double(taken.outcomes.size());
-  }
-
-  // Kept exactly: hexadecimal floats.
-  static std::string final_figures(const ScoredNetwork& scored, double accuracy_test, double latency_us) {
-    char text[160];
-    std::snprintf(text, sizeof text, "%a %a %a %a", scored.accuracy(), accuracy_test, scored.average_macs(),
-                  latency_us);
-    return text;
-  }
-  static void read_figures(const std::string& text, FinalNetwork& network) {
-    double latency_us = -1;  // without a table; absent from older archives
-    if (std::sscanf(text.c_str(), "%la %la %la %la", &network.accuracy_tune, &network.accuracy_test,
-                    &network.avg_macs, &latency_us) < 3)
-      throw input_error("archive: the figures of network " + std::to_string(network.id) + " are damaged");
-    if (latency_us >= 0) network.latency_us = latency_us;
   }
 
   static double latency_of(const FinalNetwork& n) { return n.latency_us.value_or(std::nan("")); }

@@ -9,6 +9,7 @@
 
 #include "nas/progress.h"
 #include "nas/search/config.h"
+#include "nas/search/finals.h"
 #include "nas/search/genes.h"
 #include "nas/study/records.h"
 #include "nas/thresholds/exit_table.h"
@@ -25,18 +26,6 @@ struct SearchRequest {
   std::vector<std::string> data_dirs;  // where data are looked for
   std::string build;                   // version of the program, kept in model files
   std::string latency_table;           // file that a new run starts with; empty: measured on demand
-};
-
-// One network trained to the end.
-struct FinalNetwork {
-  i64 id = 0;
-  Genotype genotype;
-  Thresholds thresholds;
-  double accuracy_tune = 0, accuracy_test = 0;
-  double avg_macs = 0;  // on the tune split, with its thresholds
-  i64 full_macs = 0, params = 0;
-  std::optional<double> latency_us;  // expected, from the run's latency table
-  std::string model;                 // path
 };
 
 struct SearchResult {
