@@ -127,9 +127,10 @@ TEST_F(TrainPhases, ATeacherTeachesEveryExit) {
   nn::FreshParameters source{Rng(4)};
   Task wider = task_of(splits_.train);
   wider.height = wider.width = 36;
-  nn::EarlyExitNetwork teacher(space_.decode(space_.max_genotype(), wider), source);
+  nn::EarlyExitNetwork teacher(space_.decode(space_.min_genotype(), wider), source);
   config_.train.distill = 1;
   Regime regime = regime_;
+  regime.epochs = 1;
   const auto trained_on = [&](i64 shift, i64* macs) {
     data::Splits shifted = splits_;
     std::swap(splits_, shifted);
