@@ -23,11 +23,14 @@ std::string waiting_for(const std::string& condition) {
 TEST(SearchVerb, KilledAndResumedGivesTheSameFront) {
   const TempDir dir;
   const std::string whole = dir / "whole", parts = dir / "parts";
-  const Ran ran = offramp_run("search --json --threads 1 --out " + whole + kSmall);
+  // Long enough to be caught on a fast machine: some tenths of a second of candidates, then seconds of
+  // training.
+  const std::string longer = std::string(kSmall) + "--set search.evals=120 --set final.epochs=300 ";
+  const Ran ran = offramp_run("search --json --threads 1 --out " + whole + longer);
   ASSERT_EQ(ran.code, 0) << ran.err;
   const auto json = ran.json();
   EXPECT_EQ(json["schema_version"], 1);
-  EXPECT_EQ(json["evaluated"], 16);
+  EXPECT_EQ(json["evaluated"], 120);
   EXPECT_EQ(json["chosen_model"], whole + "/chosen.safetensors");
   EXPECT_GT(json["training_macs"]["supernet"], 0);
   EXPECT_EQ(json["training_macs"]["candidates"], 0);
@@ -41,7 +44,7 @@ TEST(SearchVerb, KilledAndResumedGivesTheSameFront) {
             0u);
 
   // Killed among the candidates, stopped by Ctrl-C, killed in the final training.
-  const Ran killed = sh("\"$offramp\" search -q --threads 2 --out " + parts + kSmall + "& p=$!; " +
+  const Ran killed = sh("\"$offramp\" search -q --threads 2 --out " + parts + longer + "& p=$!; " +
                         waiting_for("test -e " + parts + "/supernet.safetensors") +
                         "sleep 0.1; kill -9 $p; wait $p; test -e " + parts + "/front.csv && echo finished");
   EXPECT_EQ(killed.out, "") << "it was over before it was killed";
@@ -195,7 +198,8 @@ TEST(SearchVerb, NachosFromEndToEnd) {
       " --set train.batch=64 --set tune.samples=200 --set supernet.epochs=1 --set supernet.random_subnets=0"
       " --set candidate.backbone_epochs=1 --set candidate.epochs=2 --set final.backbone_epochs=1"
       " --set final.epochs=2 --set final.count=1 --set confidence.warmup=1 --set search.initial=2"
-      " --set search.batch=2 --set search.surrogate=rbf --set search.extremes=true --set candidate.recalibrate=64"
+      " --set search.batch=2 --set search.surrogate=rbf --set search.extremes=true --set "
+      "candidate.recalibrate=64"
       " --set final.recalibrate=64 --set tune.min_accuracy=0 --out ";
   const Ran ran = offramp_run("search --json --threads 2" + tiny + whole);
   ASSERT_EQ(ran.code, 0) << ran.err;
