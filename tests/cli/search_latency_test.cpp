@@ -104,7 +104,8 @@ TEST(SearchLatency, SameTableSameFrontWhateverInterruptsIt) {
       before = us;
     }
     EXPECT_NEAR(double(e["latency_us"]), sum, 1e-9 * sum);
-    EXPECT_GE(double(e["full_latency_us"]), from.empty() ? 0 : before);
+    // The same sum as the last path's where no exit is off, but not in the same order.
+    EXPECT_GE(double(e["full_latency_us"]), from.empty() ? 0 : before * (1 - 1e-12));
     EXPECT_GT(double(e["full_latency_us"]), 0);
     EXPECT_EQ(e["latency"]["source"], from.empty() ? "measured" : table);
     EXPECT_EQ(e["latency"]["threads"], 1);
