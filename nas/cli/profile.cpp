@@ -46,6 +46,11 @@ nlohmann::ordered_json to_json(const Timing& t, double scale) {
           {"runs", t.runs}};
 }
 
+nlohmann::ordered_json to_json(const ProfiledCall& c) {
+  return {{"kernel", c.kernel}, {"dims", c.dims}, {"calls", c.calls}, {"macs", c.macs},
+          {"bytes", c.bytes},   {"us", c.us},     {"share", c.share}, {"roofline", c.of_roof}};
+}
+
 void run_profile(Console& console, const Words& words) {
   ProfileRequest r;
   bool train = false;

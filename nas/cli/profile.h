@@ -35,6 +35,14 @@ void profile_training_on_host(Console& console, const ProfileRequest& request);
 void profile_plan_on_card(Console& console, const ProfileRequest& request);
 void profile_training_on_card(Console& console, const ProfileRequest& request);
 
+// A line of "calls".
+struct ProfiledCall {
+  std::string kernel, dims;
+  i64 calls = 1, macs = 0, bytes = 0;
+  double us = 0, share = 0, of_roof = 0;
+};
+nlohmann::ordered_json to_json(const ProfiledCall& call);
+
 // {"median", "p10", "p90", "runs"}: microseconds x scale.
 nlohmann::ordered_json to_json(const Timing& timing, double scale);
 

@@ -62,14 +62,7 @@ void profile_plan_on_card(Console& console, const ProfileRequest& r) {
     const double share = s.us / sum, of_roof = limits.least_us(double(bytes), cost.macs) / s.us;
     macs += cost.macs;
     const std::string dims = nn::dims_text(nn::at_batch(s.step->dims, r.batch)), kernel(s.kernel);
-    calls.push_back({{"kernel", kernel},
-                     {"dims", dims},
-                     {"calls", 1},
-                     {"macs", cost.macs},
-                     {"bytes", bytes},
-                     {"us", s.us},
-                     {"share", share},
-                     {"roofline", of_roof}});
+    calls.push_back(cli::to_json({kernel, dims, 1, cost.macs, bytes, s.us, share, of_roof}));
     char time[32];
     std::snprintf(time, sizeof time, "%.2f", s.us);
     rows.push_back({kernel, dims.substr(dims.find(' ') + 1), format_count(cost.macs), format_count(bytes),

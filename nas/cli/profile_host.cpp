@@ -84,14 +84,7 @@ void profile_plan_on_host(Console& console, const ProfileRequest& r) {
     macs += cost.macs;
     const std::string dims = nn::dims_text(nn::at_batch(s.step->dims, s.images));
     const std::string kernel(s.kernel);
-    calls.push_back({{"kernel", kernel},
-                     {"dims", dims},
-                     {"calls", s.calls},
-                     {"macs", cost.macs},
-                     {"bytes", bytes},
-                     {"us", s.us},
-                     {"share", share},
-                     {"roofline", of_roof}});
+    calls.push_back(cli::to_json({kernel, dims, s.calls, cost.macs, bytes, s.us, share, of_roof}));
     char time[32];
     std::snprintf(time, sizeof time, "%.2f", s.us);
     rows.push_back({kernel, dims.substr(dims.find(' ') + 1), std::to_string(s.calls), format_count(cost.macs),

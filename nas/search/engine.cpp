@@ -8,7 +8,6 @@
 
 #include "data/catalog.h"
 #include "kernels/timing.h"
-#include "nas/evaluate/evaluate.h"
 #include "nas/latency/timed_network.h"
 #include "nas/search/candidate_evaluator.h"
 #include "nas/search/front.h"

@@ -4,21 +4,12 @@
 
 #include "nas/search/front.h"
 #include "nas/study/csv.h"
+#include "nas/study/text_list.h"
 
 namespace offramp::nas {
 namespace {
 
 constexpr const char* kHeader = "id,accuracy_tune,avg_macs_tune,accuracy_test,avg_macs_test,thresholds\n";
-
-std::string to_text(const Thresholds& thresholds) {
-  std::string text;
-  for (const auto& t : thresholds) {
-    char number[32] = "off";
-    if (t) std::snprintf(number, sizeof number, "%.9g", double(*t));
-    text += (text.empty() ? "" : " ") + std::string(number);
-  }
-  return text;
-}
 
 }  // namespace
 
@@ -30,7 +21,7 @@ std::string curve_text(i64 id, const nn::Model& model, const ExitTable& test, co
     std::snprintf(figures, sizeof figures, "%lld,%.6f,%.1f,%.6f,%.1f,", static_cast<long long>(id),
                   point.accuracy, double(point.total_macs) / double(model.curve_samples), result.accuracy(),
                   result.average_cost());
-    text += figures + to_text(point.thresholds) + "\n";
+    text += figures + ("\"" + text_of(point.thresholds) + "\"\n");
   }
   return text;
 }

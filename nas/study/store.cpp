@@ -367,7 +367,7 @@ i64 Store::begun() const {
 
 void Store::reopen() {
   const std::string drop = std::string("DELETE FROM study WHERE key IN ('") + kMetaFinished + "','" +
-                           kMetaInfeasible + "') OR key GLOB 'final *'; DELETE FROM training WHERE phase<>'" +
+                           kMetaInfeasible + "') OR key GLOB 'final *' OR key GLOB 'curve *'; DELETE FROM training WHERE phase<>'" +
                            kPhaseSupernet + "'";
   atomically([&] { impl_->db.run(drop.c_str()); });
 }

@@ -43,10 +43,10 @@ std::string known_run(const TempDir& dir, const std::string& name, const std::st
   // The third is beaten on the tune split, however good it is on the other.
   dir.write(name + "/curves.csv",
             "id,accuracy_tune,avg_macs_tune,accuracy_test,avg_macs_test,thresholds\n"
-            "0,0.700000,100000.0,0.690000,100000.0,off\n"
-            "3,0.800000,500000.0,0.780000,510000.0,0.5\n"
-            "3,0.790000,510000.0,0.990000,500000.0,0.4\n"
-            "3,0.900000,1000000.0,0.880000,1000000.0,off\n");
+            "0,0.700000,100000.0,0.690000,100000.0,\"null\"\n"
+            "3,0.800000,500000.0,0.780000,510000.0,\"0.5\"\n"
+            "3,0.790000,510000.0,0.990000,500000.0,\"0.4\"\n"
+            "3,0.900000,1000000.0,0.880000,1000000.0,\"null\"\n");
   nas::Store store = nas::Store::create(run + "/archive.sqlite");
   store.set_meta("classes", "10");
   const auto add = [&](nas::CandidateRecord c, double accuracy, double macs) {
