@@ -5,8 +5,9 @@
 namespace offramp {
 namespace {
 
-// About what waking a sleeping thread costs: spinning longer cannot pay, spinning shorter may.
-constexpr auto kSpin = std::chrono::microseconds(30);
+// A few times what waking a sleeping thread costs, on a virtual machine some tens of microseconds: what one
+// thread does alone between the regions of a training step is mostly shorter.
+constexpr auto kSpin = std::chrono::microseconds(200);
 
 void relax() {
 #if defined(__x86_64__)
@@ -37,57 +38,57 @@ ThreadPool::ThreadPool(int workers) {
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(mutex_);
-    quit_ = true;
-    region_.fetch_add(1);
-  }
+  quit_ = true;
+  state_.fetch_add(kRegion);
+  { const std::lock_guard lock(mutex_); }
   wake_.notify_all();
   for (std::thread& t : threads_) t.join();
 }
 
+// Who goes to sleep says so first and looks again; who changes what is waited for looks for sleepers last.
+// Both in one order for all threads (seq_cst), so one of the two sees the other.
 void ThreadPool::run(int workers, Work work, void* context) {
-  bool wake;
-  {
-    const std::lock_guard lock(mutex_);
-    work_ = work;
-    context_ = context;
-    workers_ = workers;
-    open_ = true;
-    wake = sleeping_ > 0;
-    region_.fetch_add(1, std::memory_order_release);
+  work_ = work;
+  context_ = context;
+  workers_ = workers;
+  state_.store((state_.load() / kRegion + 1) * kRegion | kOpen);
+  if (sleeping_.load() > 0) {
+    { const std::lock_guard lock(mutex_); }
+    wake_.notify_all();
   }
-  if (wake) wake_.notify_all();
   work(context, 0);
-  {
-    const std::lock_guard lock(mutex_);
-    open_ = false;  // nobody joins from here on
-  }
-  const auto finished = [&] { return active_.load(std::memory_order_acquire) == 0; };
+  state_.fetch_and(~kOpen);  // nobody joins from here on
+  const auto finished = [&] { return (state_.load() & kInside) == 0; };
   if (spin_until(finished)) return;
   std::unique_lock lock(mutex_);
+  caller_sleeps_ = true;
   done_.wait(lock, finished);
+  caller_sleeps_ = false;
 }
 
 void ThreadPool::serve(int worker) {
-  u64 seen = 0;
+  u64 seen = 0;  // number of the last region looked at
   for (;;) {
-    const auto changed = [&] { return region_.load(std::memory_order_acquire) != seen; };
-    spin_until(changed);
-    std::unique_lock lock(mutex_);
-    ++sleeping_;
-    wake_.wait(lock, changed);
-    --sleeping_;
-    seen = region_.load(std::memory_order_acquire);
+    const auto changed = [&] { return state_.load() / kRegion != seen; };
+    if (!spin_until(changed)) {
+      std::unique_lock lock(mutex_);
+      ++sleeping_;
+      wake_.wait(lock, changed);
+      --sleeping_;
+    }
     if (quit_) return;
-    if (!open_ || worker >= workers_) continue;
-    active_.fetch_add(1, std::memory_order_relaxed);
-    const Work work = work_;
-    void* context = context_;
-    lock.unlock();
-    work(context, worker);
-    lock.lock();
-    if (active_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
+    u64 state = state_.load();
+    seen = state / kRegion;
+    // Joined only while it is the same region and still open, so what is read of it below is its own.
+    do {
+      if (!(state & kOpen) || state / kRegion != seen) break;
+    } while (!state_.compare_exchange_weak(state, state + 1));
+    if (!(state & kOpen) || state / kRegion != seen) continue;
+    if (worker < workers_) work_(context_, worker);
+    const bool last = (state_.fetch_sub(1) & kInside) == 1;
+    if (!last || !caller_sleeps_) continue;
+    { const std::lock_guard lock(mutex_); }
+    done_.notify_one();
   }
 }
 

@@ -28,16 +28,21 @@ class ThreadPool {
  private:
   void serve(int worker);
 
-  std::vector<std::thread> threads_;
-  std::mutex mutex_;
-  std::condition_variable wake_, done_;
-  std::atomic<u64> region_{0};  // number of the newest region; spinning workers watch it
-  std::atomic<int> active_{0};  // threads inside the open region
-  // Guarded by mutex_:
-  bool open_ = false, quit_ = false;
-  int workers_ = 0, sleeping_ = 0;
+  // Of the newest region, in one word, so that joining it is one exchange and takes no lock: its number in
+  // the upper half, then whether threads may still join, then how many are inside.
+  static constexpr u64 kRegion = u64{1} << 32, kOpen = u64{1} << 31, kInside = kOpen - 1;
+  std::atomic<u64> state_{0};
+  // Written before a region opens, when nobody is inside.
+  int workers_ = 0;
   Work work_ = nullptr;
   void* context_ = nullptr;
+
+  std::vector<std::thread> threads_;
+  // For those that no longer spin.
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::atomic<int> sleeping_{0};
+  std::atomic<bool> caller_sleeps_{false}, quit_{false};
 };
 
 }  // namespace offramp

@@ -27,6 +27,7 @@ void normed_slope(Exec& exec, const NormedSlopeCall& call) {
       const i64 row = at * chunk, first = row * d.c_in;
       float* const sums = partial + at * 2 * d.c_in;
       passes.slope({.c = d.c_in,
+                    .step = d.c_in,
                     .g = call.g + first,
                     .g_at = rows_by(d.c_in),
                     .x = call.in.x + first,
@@ -59,6 +60,7 @@ void normed_add(Exec& exec, const NormedAddCall& call) {
   parallel_for(exec, d.rows, std::clamp<i64>(kUnitFloats / d.c_in, 32, 1024), [&](i64 begin, i64 end, int) {
     const i64 at = begin * d.c_in;
     passes.read({.c = d.c_in,
+                 .step = d.c_in,
                  .x = call.in.x + at,
                  .mean = call.in.mean,
                  .scale = call.in.scale,

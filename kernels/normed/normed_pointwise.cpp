@@ -152,6 +152,7 @@ void forward_by_columns(Exec& exec, const TileEngine& engine, const NormedPasses
     float* const sums = partial + begin / kFormRows * 2 * d.c_out;
     float* const y = call.y + begin * d.c_out;
     passes.store_statistics({.c = d.c_out,
+                             .step = d.c_out,
                              .tile = y,
                              .tile_at = rows_by(d.c_out),
                              .residual = nullptr,
@@ -194,6 +195,7 @@ void gradients_by_columns(Exec& exec, const TileEngine& engine, const NormedPass
     float* const sums = partial + begin / kFormRows * 2 * d.c_in;
     float* const gx = call.gx + begin * d.c_in;
     passes.slope({.c = d.c_in,
+                  .step = d.c_in,
                   .g = gx,
                   .g_at = rows_by(d.c_in),
                   .x = call.in.x + begin * d.c_in,
@@ -242,6 +244,7 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
       if (!call.out.gamma) continue;
       float* const sums = partial + u * 2 * d.c_out;
       passes.store_statistics({.c = d.c_out,
+                               .step = d.c_out,
                                .tile = y,
                                .tile_at = rows_by(d.c_out),
                                .residual = nullptr,
@@ -296,6 +299,7 @@ void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseG
         if (!slope) continue;
         float* const slopes = partial + u * 2 * d.c_in;
         passes.slope({.c = d.c_in,
+                      .step = d.c_in,
                       .g = g_scratch,
                       .g_at = rows_by(d.c_in),
                       .x = call.in.x + row * d.c_in,

@@ -6,6 +6,7 @@
 #include "kernels/act/act_slope.inc"
 // after their slopes
 #include "kernels/normed/body.inc"
+#include "kernels/normed/totals.inc"
 // any target
 #include "kernels/normed/transpose.inc"
 
@@ -16,5 +17,7 @@ const NormedPasses normed_passes_portable{.read = read_rows,
                                           .store = store_tile,
                                           .store_statistics = store_statistics,
                                           .fold = fold_rows,
+                                          .moments = finish_moments,
+                                          .sums = finish_sums,
                                           .transpose = transpose};
 }  // namespace offramp::kernels
