@@ -32,6 +32,10 @@ struct TileCall {
   const float* bias;      // or null
   const float* residual;  // or null
   Act act;
+
+  // What the caller reads next, asked for on the way where b lies as it lies.
+  const float* next = nullptr;
+  i64 next_floats = 0;
 };
 
 // Packs b[s][p][j] = b[b_seg[s] + p * b_k + j * b_col] into panels [panel][s][p][width of the panel]; columns

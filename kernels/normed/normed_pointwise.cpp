@@ -11,11 +11,15 @@ namespace offramp::kernels {
 namespace {
 
 constexpr i64 kMostRows = 256;
-constexpr i64 kTileFloats = i64{1} << 16;  // of both sides of a unit: they stay in L2 beside the weights
+constexpr i64 kTileFloats = i64{48} << 10;  // of both sides of a unit: they stay in L2 beside the weights
 
-// Rows of a unit, a function of shape alone.
+// Rows of a unit, a function of shape alone: units of about equal size, a multiple of kShares of them, so
+// that threads get equal shares.
+constexpr i64 kShares = 4;
 i64 unit_rows(const NormedDims& d) {
-  return std::min(d.rows, std::clamp<i64>(kTileFloats / (d.c_in + d.c_out) / 8 * 8, 32, kMostRows));
+  const i64 most = std::clamp<i64>(kTileFloats / (d.c_in + d.c_out) / 8 * 8, 32, kMostRows);
+  const i64 units = round_up(ceil_div(d.rows, most), kShares);
+  return std::min(most, round_up(ceil_div(d.rows, units), 8));
 }
 
 // Row pointers and places of a tile [rows][c].
@@ -26,11 +30,17 @@ void rows_of(const float* tile, i64 row, i64 rows, const float** a) {
 // Floats from a column of a turned tile to the next.
 constexpr i64 turned_row(i64 rows) { return round_up(rows, 16) + 16; }
 
+// Memory to be read behind a product, asked for meanwhile.
+struct Next {
+  const float* data = nullptr;
+  i64 floats = 0;
+};
+
 // sum [m][n] (+)= a^T b over `rows` rows of a [rows][a_row], m columns of it, and b [rows][n]. a is turned in
 // `scratch`, m * turned_row(rows) floats: a tile of sums then reads eight streams instead of a new line of a
 // in every step.
 void add_outer(const TileEngine& engine, const NormedPasses& passes, const float* a, i64 a_row, i64 m,
-               const float* b, i64 n, i64 rows, float* scratch, float* sum, bool accumulate) {
+               const float* b, i64 n, i64 rows, float* scratch, float* sum, bool accumulate, Next next = {}) {
   const i64 start = 0, step = turned_row(rows);
   passes.transpose(a, a_row, rows, m, scratch, step);
   const float* columns[kMostRows];
@@ -57,7 +67,9 @@ void add_outer(const TileEngine& engine, const NormedPasses& passes, const float
                 .accumulate = accumulate,
                 .bias = nullptr,
                 .residual = nullptr,
-                .act = Act::none});
+                .act = Act::none,
+                .next = next.data,
+                .next_floats = first == 0 ? next.floats : 0});
   }
 }
 
@@ -80,7 +92,8 @@ bool few_rows(const NormedDims& d) {
 
 // c [rows][columns of `c`, c_row apart] = a [rows][k] * b [k][n], b_k apart, for n columns.
 void multiply(const TileEngine& engine, const float* a, i64 rows, i64 k, const float* b, i64 b_k, i64 n,
-              float* c, i64 c_row, const float* residual, const float* bias = nullptr, Act act = Act::none) {
+              float* c, i64 c_row, const float* residual, const float* bias = nullptr, Act act = Act::none,
+              Next next = {}) {
   const i64 start = 0;
   const float* lines[kMostRows];
   i64 c_off[kMostRows];
@@ -104,7 +117,9 @@ void multiply(const TileEngine& engine, const float* a, i64 rows, i64 k, const f
                 .accumulate = false,
                 .bias = bias,
                 .residual = residual,
-                .act = act});
+                .act = act,
+                .next = next.data,
+                .next_floats = first == 0 ? next.floats : 0});
   }
 }
 
@@ -126,27 +141,92 @@ const float* form_all(Exec& exec, const NormedPasses& passes, const NormedGrad& 
   return out;
 }
 
-// Blocks of columns that are worth a visit to another thread.
+// Columns cut into shares of up to a panel: about equal numbers of vectors, and a multiple of kShares of them
+// where there are as many.
+struct Columns {
+  i64 n, width, vectors, count;
+  Columns(const TileEngine& engine, i64 n)
+      : n(n),
+        width(engine.width),
+        vectors(ceil_div(n, width)),
+        count(std::min(vectors, round_up(ceil_div(n, engine.columns), kShares))) {}
+  i64 first(i64 share) const { return std::min(n, vectors * share / count * width); }
+};
+
+// Shares of columns that are worth a visit to another thread.
 i64 column_grain(i64 macs) { return std::max<i64>(1, (i64{1} << 20) / std::max<i64>(1, macs)); }
+
+// Channels [first, first + count) of y, turned: [channel][turned_row(rows)], from x turned likewise. Weights
+// are read once, as they lie.
+void multiply_by_weights(const TileEngine& engine, const NormedPointwiseCall& call, i64 first, i64 count,
+                         const float* turned_x, float* turned_y) {
+  const i64 start = 0, rows = call.dims.rows, step = turned_row(rows);
+  const float* weights[kMostRows];
+  i64 c_off[kMostRows];
+  for (i64 done = 0; done < count; done += kMostRows) {
+    const i64 m = std::min(kMostRows, count - done);
+    for (i64 i = 0; i < m; ++i) {
+      weights[i] = call.w + (first + done + i) * call.w_row;
+      c_off[i] = (done + i) * step;
+      if (call.bias) std::fill_n(turned_y + c_off[i], rows, call.bias[first + done + i]);
+    }
+    engine.run({.m = m,
+                .n = rows,
+                .a = weights,
+                .a_k = 1,
+                .a_seg = &start,
+                .segs = 1,
+                .seg_k = call.dims.c_in,
+                .packed = false,
+                .b = turned_x,
+                .b_seg = &start,
+                .b_k = step,
+                .c = turned_y,
+                .c_off = c_off,
+                .accumulate = call.bias != nullptr,
+                .bias = nullptr,
+                .residual = nullptr,
+                .act = call.act,
+                .next = call.w + (first + done) * call.w_row,
+                .next_floats = std::min(m + 8, call.dims.c_out - first - done) * call.w_row});
+  }
+}
 
 void forward_by_columns(Exec& exec, const TileEngine& engine, const NormedPasses& passes,
                         const NormedPointwiseCall& call) {
   const NormedDims& d = call.dims;
-  const i64 W = engine.columns, chunks = ceil_div(d.rows, kFormRows),
-            x_floats = round_up(d.rows * d.c_in, 16);
-  float* const scratch = exec.shared_scratch(x_floats + chunks * 2 * d.c_out);
-  float* const partial = scratch + x_floats;
+  const i64 W = engine.columns, chunks = ceil_div(d.rows, kFormRows);
+  const i64 x_floats = round_up(d.rows * d.c_in, 16), step = turned_row(d.rows);
+  // Whichever is less to turn: the weights, or x and y, which then change places with them in the product.
+  const bool turn_x = d.rows * (d.c_in + d.c_out) < d.c_in * d.c_out;
+  const i64 turned_floats = turn_x ? step * d.c_in : 0;
+  float* const scratch = exec.shared_scratch(x_floats + turned_floats + chunks * 2 * d.c_out);
+  float* const turned_x = scratch + x_floats;
+  float* const partial = turned_x + turned_floats;
   const float* const x = read_all(exec, passes, call.in, d, scratch);
-  parallel_for(exec, ceil_div(d.c_out, W), column_grain(d.rows * d.c_in * W),
-               [&](i64 begin, i64 end, int worker) {
-                 float* const turned = exec.worker_scratch(worker, W * d.c_in);
-                 for (i64 col = begin * W; col < std::min(end * W, d.c_out); col += W) {
-                   const i64 n = std::min(W, d.c_out - col);
-                   passes.transpose(call.w + col * call.w_row, call.w_row, n, d.c_in, turned, W);
-                   multiply(engine, x, d.rows, d.c_in, turned, W, n, call.y + col, d.c_out, nullptr,
-                            call.bias ? call.bias + col : nullptr, call.act);
-                 }
-               });
+  const Columns columns(engine, d.c_out);
+  const i64 grain = column_grain(d.rows * d.c_in * W);
+  if (turn_x) {
+    parallel_for(exec, d.c_in, column_grain(d.rows * 16), [&](i64 begin, i64 end, int) {
+      passes.transpose(x + begin, d.c_in, d.rows, end - begin, turned_x + begin * step, step);
+    });
+    parallel_for(exec, columns.count, grain, [&](i64 begin, i64 end, int worker) {
+      const i64 first = columns.first(begin), count = columns.first(end) - first;
+      float* const turned_y = exec.worker_scratch(worker, count * step);
+      multiply_by_weights(engine, call, first, count, turned_x, turned_y);
+      passes.transpose(turned_y, step, count, d.rows, call.y + first, d.c_out);
+    });
+  } else {
+    parallel_for(exec, columns.count, grain, [&](i64 begin, i64 end, int worker) {
+      float* const turned = exec.worker_scratch(worker, W * d.c_in);
+      for (i64 share = begin; share < end; ++share) {
+        const i64 col = columns.first(share), n = columns.first(share + 1) - col;
+        passes.transpose(call.w + col * call.w_row, call.w_row, n, d.c_in, turned, W);
+        multiply(engine, x, d.rows, d.c_in, turned, W, n, call.y + col, d.c_out, nullptr,
+                 call.bias ? call.bias + col : nullptr, call.act);
+      }
+    });
+  }
   if (!call.out.gamma) return;
   parallel_for(exec, d.rows, kFormRows, [&](i64 begin, i64 end, int) {
     float* const sums = partial + begin / kFormRows * 2 * d.c_out;
@@ -176,17 +256,20 @@ void gradients_by_columns(Exec& exec, const TileEngine& engine, const NormedPass
   const float* const gy = form_all(exec, passes, call.gy, d, gy_scratch);
   if (call.gw) {
     const float* const x = read_all(exec, passes, call.in, d, x_scratch);
-    parallel_for(exec, ceil_div(d.c_out, W), column_grain(d.rows * d.c_in * W),
-                 [&](i64 begin, i64 end, int worker) {
-                   float* const scratch = exec.worker_scratch(worker, W * turned_row(d.rows));
-                   for (i64 first = begin * W; first < std::min(end * W, d.c_out); first += W)
-                     add_outer(engine, passes, gy + first, d.c_out, std::min(W, d.c_out - first), x, d.c_in,
-                               d.rows, scratch, call.gw + first * d.c_in, false);
-                 });
+    const Columns columns(engine, d.c_out);
+    parallel_for(exec, columns.count, column_grain(d.rows * d.c_in * W), [&](i64 begin, i64 end, int worker) {
+      float* const scratch = exec.worker_scratch(worker, W * turned_row(d.rows));
+      for (i64 share = begin; share < end; ++share) {
+        const i64 first = columns.first(share), count = columns.first(share + 1) - first;
+        add_outer(engine, passes, gy + first, d.c_out, count, x, d.c_in, d.rows, scratch,
+                  call.gw + first * d.c_in, false);
+      }
+    });
   }
   if (!call.gx) return;
-  parallel_for(exec, ceil_div(d.c_in, W), column_grain(d.rows * d.c_out * W), [&](i64 begin, i64 end, int) {
-    const i64 col = begin * W, n = std::min(end * W, d.c_in) - col;
+  const Columns columns(engine, d.c_in);
+  parallel_for(exec, columns.count, column_grain(d.rows * d.c_out * W), [&](i64 begin, i64 end, int) {
+    const i64 col = columns.first(begin), n = columns.first(end) - col;
     multiply(engine, gy, d.rows, d.c_out, call.w + col, call.w_row, n, call.gx + col, d.c_in,
              call.residual ? call.residual + col : nullptr);
   });
@@ -240,7 +323,9 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
       const i64 row = u * unit, rows = std::min(unit, d.rows - row);
       const float* const x = read_tile(passes, call.in, d.c_in, d.hw, row, rows, scratch);
       float* const y = call.y + row * d.c_out;
-      multiply(engine, x, rows, d.c_in, turned, d.c_out, d.c_out, y, d.c_out, nullptr, call.bias, call.act);
+      const Next next{call.in.x + (row + rows) * d.c_in, std::min(unit, d.rows - row - rows) * d.c_in};
+      multiply(engine, x, rows, d.c_in, turned, d.c_out, d.c_out, y, d.c_out, nullptr, call.bias, call.act,
+               next);
       if (!call.out.gamma) continue;
       float* const sums = partial + u * 2 * d.c_out;
       passes.store_statistics({.c = d.c_out,
@@ -288,14 +373,20 @@ void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseG
         }
         const float* const x = read_tile(passes, call.in, d.c_in, d.hw, row, rows, x_scratch);
         float* const sum = sums + part * size;
+        // Of the unit behind this one, asked for while the products run.
+        const i64 then = row + rows, rows_then = u + 1 < last ? std::min(unit, d.rows - then) : 0;
+        const Next next_dz{call.gy.dz + then * d.c_out, rows_then * d.c_out};
+        const Next next_y{call.gy.y + then * d.c_out, call.gy.y ? rows_then * d.c_out : 0};
+        const Next next_x{call.in.x + then * d.c_in, rows_then * d.c_in};
         if (call.gw)
-          turned
-              ? add_outer(engine, passes, x, d.c_in, d.c_in, gy, d.c_out, rows, a_scratch, sum, u != first)
-              : add_outer(engine, passes, gy, d.c_out, d.c_out, x, d.c_in, rows, a_scratch, sum, u != first);
+          turned ? add_outer(engine, passes, x, d.c_in, d.c_in, gy, d.c_out, rows, a_scratch, sum, u != first,
+                             next_y)
+                 : add_outer(engine, passes, gy, d.c_out, d.c_out, x, d.c_in, rows, a_scratch, sum,
+                             u != first, next_x);
         if (!call.gx) continue;
         float* const gx = call.gx + row * d.c_in;
         multiply(engine, gy, rows, d.c_out, call.w, call.w_row, d.c_in, slope ? g_scratch : gx, d.c_in,
-                 call.residual ? call.residual + row * d.c_in : nullptr);
+                 call.residual ? call.residual + row * d.c_in : nullptr, nullptr, Act::none, next_dz);
         if (!slope) continue;
         float* const slopes = partial + u * 2 * d.c_in;
         passes.slope({.c = d.c_in,
