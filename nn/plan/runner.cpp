@@ -232,6 +232,12 @@ void PlanRunner::run_group(Exec& exec, const Part& part, const Segment& segment,
   }
 }
 
+// Threads take equal numbers of groups.
+i64 PlanRunner::groups(const Exec& exec, const Segment& segment, i64 n) const {
+  const i64 least = group_count(n, segment.group), threads = std::min(threads_, exec.threads());
+  return least == 1 ? 1 : std::min(n, group_count(least, threads) * threads);
+}
+
 void PlanRunner::run(Exec& exec, const Part& part, i64 n, Clock* clock) {
   if (exec.target() != target_)
     throw Error("a plan packed for " + std::string(target_name(target_)) + " was run on " +
@@ -240,7 +246,7 @@ void PlanRunner::run(Exec& exec, const Part& part, i64 n, Clock* clock) {
     throw Error("a plan for " + std::to_string(max_batch_) + " samples got " + std::to_string(n));
   if (n < 1) return;
   for (const Segment& segment : part.segments) {
-    const i64 groups = group_count(n, segment.group);
+    const i64 groups = this->groups(exec, segment, n);
     const auto group = [&](i64 i, int worker) {
       const i64 first = group_begin(n, groups, i);
       return Group{first, group_begin(n, groups, i + 1) - first, worker};
@@ -285,7 +291,7 @@ std::vector<PlanRunner::StepTime> PlanRunner::time_steps(Exec& exec, i64 last_st
     exec.recorder = others;
     size_t call = 0;
     for (const Segment& segment : part->segments) {
-      const i64 groups = group_count(n, segment.group);
+      const i64 groups = this->groups(exec, segment, n);
       for (size_t i = segment.first; i < segment.end; ++i)
         times.push_back({part->steps[i].step, recorder.calls[call + i - segment.first].kernel, groups,
                          group_begin(n, groups, 1), 0});
@@ -317,7 +323,7 @@ void PlanRunner::time_pass(Exec& exec, i64 last_stage, i64 n, std::span<double> 
       clock.seconds.assign(size_t(threads_), std::vector<double>(part->steps.size(), 0.0));
       run(exec, *part, n, &clock);
       for (const Segment& segment : part->segments) {
-        const i64 groups = group_count(n, segment.group);
+        const i64 groups = this->groups(exec, segment, n);
         const int sharing = groups > 1 ? int(std::min<i64>(std::min(threads_, exec.threads()), groups)) : 1;
         for (size_t i = segment.first; i < segment.end; ++i) {
           double sum = 0;

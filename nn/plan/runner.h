@@ -79,6 +79,7 @@ class PlanRunner {
 
   float* at(int buffer, const Group& group = {0, 0, 0});
   void run(Exec& exec, const Part& part, i64 n, Clock* clock = nullptr);
+  i64 groups(const Exec& exec, const Segment& segment, i64 n) const;
   void run_group(Exec& exec, const Part& part, const Segment& segment, const Group& group, Clock* clock);
   void run_step(Exec& exec, const Ready& ready, const Group& group);
 
