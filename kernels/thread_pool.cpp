@@ -5,9 +5,16 @@
 namespace offramp {
 namespace {
 
-// A few times what waking a sleeping thread costs, on a virtual machine some tens of microseconds: what one
-// thread does alone between the regions of a training step is mostly shorter.
-constexpr auto kSpin = std::chrono::microseconds(200);
+using Clock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+
+// How long a caller looks for the end of its region before it sleeps: about what waking up costs. A worker
+// looks longer for the next one, because what a training step does between two is mostly shorter than a sleep
+// on a virtual machine; but where others want its core, every moment spent looking brings the moment nearer
+// at which it is put aside, perhaps in the middle of a chunk.
+constexpr microseconds kShortSpin{30}, kLongSpin{200};
+constexpr microseconds kPutAside{200};  // between two looks: a thread that runs needs two or three
+constexpr std::chrono::milliseconds kWary{1000};
 
 void relax() {
 #if defined(__x86_64__)
@@ -17,16 +24,24 @@ void relax() {
 #endif
 }
 
-// True as soon as ready() holds, false when it did not within kSpin.
+// True as soon as ready() holds, false when it did not within `most`. Sets put_aside where the thread did not
+// run meanwhile.
 template <class Ready>
-bool spin_until(Ready&& ready) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
+bool spin_until(microseconds most, Ready&& ready, bool& put_aside) {
+  Clock::time_point last = Clock::now();
+  const Clock::time_point end = last + most;
+  const auto look_at_clock = [&] {
+    const Clock::time_point now = Clock::now();
+    put_aside |= now - last > kPutAside;
+    last = now;
+  };
   do {
     for (int i = 0; i < 64; ++i) {
-      if (ready()) return true;
+      if (ready()) return look_at_clock(), true;
       relax();
     }
-  } while (std::chrono::steady_clock::now() < end);
+    look_at_clock();
+  } while (last < end);
   return ready();
 }
 
@@ -59,7 +74,8 @@ void ThreadPool::run(int workers, Work work, void* context) {
   work(context, 0);
   state_.fetch_and(~kOpen);  // nobody joins from here on
   const auto finished = [&] { return (state_.load() & kInside) == 0; };
-  if (spin_until(finished)) return;
+  bool put_aside = false;  // then the worker has had time enough
+  if (spin_until(kShortSpin, finished, put_aside)) return;
   std::unique_lock lock(mutex_);
   caller_sleeps_ = true;
   done_.wait(lock, finished);
@@ -68,9 +84,13 @@ void ThreadPool::run(int workers, Work work, void* context) {
 
 void ThreadPool::serve(int worker) {
   u64 seen = 0;  // number of the last region looked at
+  Clock::time_point wary_until{};
   for (;;) {
     const auto changed = [&] { return state_.load() / kRegion != seen; };
-    if (!spin_until(changed)) {
+    bool put_aside = false;
+    const bool found = spin_until(Clock::now() < wary_until ? kShortSpin : kLongSpin, changed, put_aside);
+    if (put_aside) wary_until = Clock::now() + kWary;
+    if (!found) {
       std::unique_lock lock(mutex_);
       ++sleeping_;
       wake_.wait(lock, changed);
