@@ -70,9 +70,7 @@ TimedNetwork::TimedNetwork(std::shared_ptr<const nn::Plan> plan, Target target)
 // shrink to denormal numbers, on which every instruction takes many times as long.
 void TimedNetwork::load() { std::copy(image_.begin(), image_.end(), runner_.input()); }
 
-i64 TimedNetwork::bytes() const {
-  return plan().params() * i64(sizeof(float)) + runner_.weight_bytes() + runner_.arena_bytes();
-}
+i64 TimedNetwork::bytes() const { return runner_.weight_bytes() + runner_.arena_bytes(); }
 
 double TimedNetwork::time_whole(Exec& exec) {
   load();

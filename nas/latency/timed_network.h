@@ -21,7 +21,7 @@ class TimedNetwork {
 
   const nn::Plan& plan() const { return runner_.plan(); }
   i64 steps() const { return steps_; }
-  i64 bytes() const;  // in memory: the plan's weights, packed weights, arena
+  i64 bytes() const;  // in memory: packed weights and arena
 
   // One image through every body and head, in microseconds without the clock's own.
   double time_whole(Exec& exec);

@@ -135,7 +135,8 @@ PlanRunner::PlanRunner(const Plan& plan, Target target, i64 max_batch, int threa
     Part& head = heads_.emplace_back(Part{{}, tiling_.heads[i]});
     for (const Step& s : plan_.stages[i].head) head.steps.push_back(prepare(s));
   }
-  plan_.weights = {};
+  // Their sizes stay known.
+  for (PlanWeight& w : plan_.weights) w.value = Tensor::empty(w.value.shape(), DType::f32, Device::meta);
 }
 
 float* PlanRunner::at(int buffer, const Group& group) {

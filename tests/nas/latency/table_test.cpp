@@ -1,5 +1,6 @@
 // The latency table: what it keeps, what it refuses, what is predicted from it. No time is asserted on.
 #include "nas/latency/table.h"
+#include "nas/latency/timed_network.h"
 
 #include <gtest/gtest.h>
 
@@ -255,6 +256,15 @@ TEST(LatencyCover, MeetsEveryKeyOfTheSpace) {
       reached.add(key, where, 1);
   EXPECT_TRUE(missing_keys(reached, *plan_of(tiny(), asked, kTask, false)).empty());
   EXPECT_NE(near.networks.at(0), asked);
+}
+
+TEST(LatencyMeasure, FilesTimesWhereThePlansWeightsLie) {
+  LatencyMachine here = this_machine(default_target(), 1);
+  here.private_bytes = 1;
+  const auto plan = plan_of(tiny(), tiny().max_genotype(), kTask, true);
+  const TimedNetwork timed(plan, here.target);  // keeps its own form of the weights
+  EXPECT_EQ(timed.plan().params(), plan->params());
+  EXPECT_EQ(latency_keys(here, timed.plan()), latency_keys(here, *plan));
 }
 
 TEST(LatencyMeasure, FillsTheTableOfThisMachineAlone) {
