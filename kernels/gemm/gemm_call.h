@@ -19,10 +19,10 @@ struct GemmCallT {
   const T* a;
   i64 a_row, a_k;  // a[i][p] = a[i * a_row + p * a_k]
   const ParamOf<T>* b;
-  i64 b_col, b_k;               // b[j][p] = b[j * b_col + p * b_k]
-  const ParamOf<T>* packed = nullptr;    // gemm_pack's result for b, or null
-  const ParamOf<T>* bias = nullptr;      // [n] or null
-  const T* residual = nullptr;  // [m][n] with distance c_row, or null
+  i64 b_col, b_k;                      // b[j][p] = b[j * b_col + p * b_k]
+  const ParamOf<T>* packed = nullptr;  // gemm_pack's result for b, or null
+  const ParamOf<T>* bias = nullptr;    // [n] or null
+  const T* residual = nullptr;         // [m][n] with distance c_row, or null
   Act act = Act::none;
   T* c;
   i64 c_row;  // c[i][j] = c[i * c_row + j], overwritten

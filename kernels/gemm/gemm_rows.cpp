@@ -12,8 +12,8 @@ namespace {
 constexpr i64 kMostRows = 256;
 // Below this many rows, packing a b whose columns are contiguous costs more than it gains.
 constexpr i64 kFewRows = 64;
-// Multiply-accumulates that are worth a visit to another thread.
-constexpr i64 kUnitMacs = i64{1} << 20;
+// Multiply-accumulates that are worth a visit to another thread, two microseconds or more.
+constexpr i64 kUnitMacs = i64{1} << 18;
 
 }  // namespace
 
@@ -43,16 +43,14 @@ void gemm_tiles(Exec& exec, const GemmCall& call, const TileEngine& engine) {
     packed = scratch;
   }
 
-  // A unit: some rows of c times some panels' worth of columns. Rows of A are meant to stay in L2 (64 Ki
-  // floats) while the panels of b pass by.
+  // A unit: some rows of c times some panels of columns. Rows of A are meant to stay in L2 (64 Ki floats)
+  // while the panels of b pass by. Few rows are cut by columns, so that every thread reads its part of b
+  // alone.
   const i64 rows = std::clamp<i64>((i64{1} << 16) / d.k / 8 * 8, 16, kMostRows);
-  const i64 row_units = ceil_div(d.m, rows);
-  const i64 unit_rows = std::min(d.m, rows);
-  i64 cols = d.n;
-  if (as_it_lies && row_units < 8)  // any multiple of the vector width will do: columns are independent
-    cols = std::clamp<i64>(round_up(kUnitMacs / (unit_rows * d.k) + 1, engine.columns), engine.columns,
-                           round_up(d.n, engine.columns));
-  const i64 col_units = ceil_div(d.n, cols);
+  const i64 row_units = ceil_div(d.m, rows), unit_rows = std::min(d.m, rows);
+  const i64 panels = ceil_div(d.n, engine.columns), panel_macs = unit_rows * d.k * engine.columns;
+  const i64 unit_panels = row_units < 8 ? std::min(panels, ceil_div(kUnitMacs, panel_macs)) : panels;
+  const i64 col_units = ceil_div(panels, unit_panels), cols = unit_panels * engine.columns;
   const i64 grain = std::max<i64>(1, kUnitMacs / (unit_rows * d.k * std::min(cols, d.n)));
 
   parallel_for(exec, row_units * col_units, grain, [&](i64 begin, i64 end, int) {
@@ -60,14 +58,15 @@ void gemm_tiles(Exec& exec, const GemmCall& call, const TileEngine& engine) {
     i64 c_off[kMostRows];
     const i64 start = 0;
     for (i64 unit = begin; unit < end; ++unit) {
-      const i64 row = unit / col_units * rows, col = unit % col_units * cols;
+      const i64 row = unit / col_units * rows, panel = unit % col_units * unit_panels;
+      const i64 col = as_it_lies ? panel * engine.columns : 0;  // packed panels need not be full
       const i64 count = std::min(rows, d.m - row);
       for (i64 i = 0; i < count; ++i) {
         a[i] = call.a + (row + i) * call.a_row;
         c_off[i] = (row + i) * call.c_row;
       }
       engine.run({.m = count,
-                  .n = std::min(cols, d.n - col),
+                  .n = as_it_lies ? std::min(cols, d.n - col) : d.n,
                   .a = a,
                   .a_k = call.a_k,
                   .a_seg = &start,
@@ -83,7 +82,9 @@ void gemm_tiles(Exec& exec, const GemmCall& call, const TileEngine& engine) {
                   .accumulate = false,
                   .bias = call.bias ? call.bias + col : nullptr,
                   .residual = call.residual ? call.residual + col : nullptr,
-                  .act = call.act});
+                  .act = call.act,
+                  .first_panel = as_it_lies ? 0 : panel,
+                  .end_panel = as_it_lies ? 0 : std::min(panel + unit_panels, panels)});
     }
   });
 }

@@ -2,8 +2,8 @@
 #include <array>
 #include <string>
 
-#include "kernels/error.h"
 #include "kernels/cuda/built.h"
+#include "kernels/error.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_ref.h"
 #include "kernels/gemm/gemm_rows.h"

@@ -33,6 +33,9 @@ struct TileCall {
   const float* residual;  // or null
   Act act;
 
+  // Panels of columns [first_panel, end_panel) alone, of ceil(n / columns); end 0: all. Packed only.
+  i64 first_panel = 0, end_panel = 0;
+
   // What the caller reads next, asked for on the way where b lies as it lies.
   const float* next = nullptr;
   i64 next_floats = 0;
@@ -55,7 +58,7 @@ struct TilePack {
 
 struct TileEngine {
   i64 width;                     // of a vector
-  i64 columns;                   // of a full panel
+  i64 columns;                   // of a full panel; n columns are ceil(n / columns) panels
   void (*run)(const TileCall&);  // single-threaded
   void (*pack)(const TilePack&);
   void (*add)(float* sum, const float* x, i64 count);  // sum += x
