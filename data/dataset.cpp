@@ -9,6 +9,13 @@
 
 namespace offramp::data {
 
+const CardBytes::Tensors& Dataset::on_card() const {
+  if (!card.kept_)
+    card.kept_.reset(new CardBytes::Tensors{images.contiguous().to(Device::cuda),
+                                            Tensor::from<i64>(labels, {size()}).to(Device::cuda)});
+  return *card.kept_;
+}
+
 Dataset subset(const Dataset& all, std::span<const i64> indices) {
   const i64 bytes = all.height() * all.width() * all.channels();
   Dataset out{

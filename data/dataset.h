@@ -1,5 +1,6 @@
 // A set of labelled images in memory, as bytes, and its splits.
 #pragma once
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -8,6 +9,25 @@
 #include "tensor/tensor.h"
 
 namespace offramp::data {
+
+// What a set has in a card's memory. A copy of the set starts without: it may yet be changed.
+class CardBytes {
+ public:
+  struct Tensors {
+    Tensor images, labels;  // u8 [n,h,w,c], i64 [n]
+  };
+  CardBytes() = default;
+  CardBytes(const CardBytes&) {}
+  CardBytes(CardBytes&&) noexcept = default;
+  CardBytes& operator=(CardBytes other) noexcept {
+    kept_ = std::move(other.kept_);
+    return *this;
+  }
+
+ private:
+  std::unique_ptr<const Tensors> kept_;
+  friend struct Dataset;
+};
 
 struct Dataset {
   std::string name;                  // "fashion-mnist", ...
@@ -21,6 +41,12 @@ struct Dataset {
   i64 width() const { return images.extent(2); }
   i64 channels() const { return images.extent(3); }
   const u8* image(i64 i) const { return images.data<u8>() + i * height() * width() * channels(); }
+
+  // The images and labels in the card's memory: sent by the first call, then there as long as the set, which
+  // is not changed any more. For the one thread that uses the card.
+  const CardBytes::Tensors& on_card() const;
+
+  mutable CardBytes card;
 };
 
 struct Splits {

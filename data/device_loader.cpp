@@ -25,8 +25,9 @@ struct DeviceLoader::State {
   const Dataset& set;
   const LoaderOptions options;
   i64 height, width;
-  Tensor images, labels, order, table, scale;  // of the set; order i32 in the bits of f32
-  Tensor stored, batch_images, batch_labels;   // stored: before a change of size
+  CardBytes::Tensors set_bytes;
+  Tensor order, table, scale;                 // order: i32 in the bits of f32
+  Tensor stored, batch_images, batch_labels;  // stored: before a change of size
   i64 epoch = 0, given = 0;
   bool running = false;
 
@@ -43,8 +44,7 @@ DeviceLoader::DeviceLoader(Exec& exec, const Dataset& set, const Normalisation& 
   s.height = options.height > 0 ? options.height : set.height();
   s.width = options.width > 0 ? options.width : set.width();
   const Normaliser normaliser(normalisation, set.channels());
-  s.images = set.images.contiguous().to(Device::cuda);
-  s.labels = on_card(std::vector<i64>(set.labels.begin(), set.labels.end()));
+  s.set_bytes = set.on_card();
   s.table = on_card(normaliser.table());
   std::vector<float> scale = normaliser.scale();
   scale.insert(scale.end(), normaliser.shift().begin(), normaliser.shift().end());
@@ -92,8 +92,8 @@ bool DeviceLoader::next(Batch& batch) {
                       .h = s.set.height(),
                       .w = s.set.width(),
                       .channels = int(s.set.channels()),
-                      .images = std::as_const(s.images).data<u8>(),
-                      .labels = std::as_const(s.labels).data<i64>(),
+                      .images = std::as_const(s.set_bytes.images).data<u8>(),
+                      .labels = std::as_const(s.set_bytes.labels).data<i64>(),
                       .indices = reinterpret_cast<const i32*>(std::as_const(s.order).data<float>()) + first,
                       .table = std::as_const(s.table).data<float>(),
                       .scale = std::as_const(s.scale).data<float>(),
@@ -117,6 +117,12 @@ bool DeviceLoader::next(Batch& batch) {
     s.batch_images.dtype() == DType::bf16 ? run(Bf16{}) : run(float{});
   }
   return true;
+}
+
+std::unique_ptr<BatchSource> source_of(Exec& exec, const Dataset& set, const Normalisation& normalisation,
+                                       const LoaderOptions& options, DType dtype) {
+  if (!exec.gpu()) return std::make_unique<Loader>(set, normalisation, options);
+  return std::make_unique<DeviceLoader>(exec, set, normalisation, options, dtype);
 }
 
 }  // namespace offramp::data

@@ -1,5 +1,5 @@
-// Batches made on the card: the whole set lies there as bytes, a kernel shuffles, augments, normalises and
-// resizes. The sequence is a Loader's with the same options.
+// Batches made on the card: the whole set lies there as bytes (Dataset::on_card, whoever asks), a kernel
+// shuffles, augments, normalises and resizes. The sequence is a Loader's with the same options.
 #pragma once
 #include <memory>
 
@@ -28,5 +28,10 @@ class DeviceLoader : public BatchSource {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// Batches where `exec` computes: a Loader's, or on a card a DeviceLoader's with images of `dtype`. The set
+// must outlive them.
+std::unique_ptr<BatchSource> source_of(Exec& exec, const Dataset& set, const Normalisation& normalisation,
+                                       const LoaderOptions& options, DType dtype = DType::f32);
 
 }  // namespace offramp::data

@@ -10,8 +10,8 @@
 namespace offramp::data {
 
 struct Batch {
-  Tensor images;             // f32 [n,h,w,c]
-  Tensor labels;             // i64 [n]
+  Tensor images;             // [n,h,w,c], f32 unless the source says otherwise
+  Tensor labels;             // i64 [n], in the same memory
   std::vector<i64> indices;  // into the data set
   i64 size() const { return i64(indices.size()); }
 };

@@ -2,6 +2,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "data/device_loader.h"
 #include "nas/cli/context.h"
 #include "nas/cli/data_dirs.h"
 #include "nas/cli/model_data.h"
@@ -123,11 +124,11 @@ void run_eval(Console& console, const Words& words) {
   Exec exec = make_exec(device, precision, threads);
   nn::EarlyExitRunner runner(model.plan, exec.target(), batch, exec.threads());
   const data::Normalisation normalisation = normalisation_of(model);
-  data::Loader loader(set, normalisation,
-                      {.batch = batch, .height = model.plan->height, .width = model.plan->width});
+  const auto images = data::source_of(
+      exec, set, normalisation, {.batch = batch, .height = model.plan->height, .width = model.plan->width});
   const nas::Watch watch = console.watch();
-  const nas::TakenExits taken = nas::take_exits(exec, runner, loader, thresholds, model.rule, watch);
-  const auto all = nas::answer_all(exec, runner, loader, watch);
+  const nas::TakenExits taken = nas::take_exits(exec, runner, *images, thresholds, model.rule, watch);
+  const auto all = nas::answer_all(exec, runner, *images, watch);
 
   const std::vector<nn::ExitCost>& exits = runner.exits();
   const Counts c = count(taken, exits, set);

@@ -5,17 +5,18 @@ namespace {
 
 // Walks one epoch in the data's order.
 template <class Use>
-void each_batch(data::Loader& loader, const Watch& watch, Use&& use) {
+void each_batch(data::BatchSource& source, const Watch& watch, Use&& use) {
   data::Batch batch;
-  loader.start(0);
-  while (loader.next(batch)) {
+  source.start(0);
+  while (source.next(batch)) {
     watch.check();
     use(batch);
   }
 }
 
 void append_labels(const data::Batch& batch, auto& labels) {
-  for (i64 label : batch.labels.values<i64>()) labels.push_back(std::decay_t<decltype(labels[0])>(label));
+  const Tensor on_host = batch.labels.to(Device::cpu);
+  for (i64 label : on_host.values<i64>()) labels.push_back(std::decay_t<decltype(labels[0])>(label));
 }
 
 // When the early exits `in_use` are.
@@ -51,13 +52,13 @@ ExitCosts exit_costs_of(const nn::Plan& plan) {
   return costs;
 }
 
-std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
-                                             const Watch& watch) {
+std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& runner,
+                                             data::BatchSource& source, const Watch& watch) {
   auto logits = std::make_shared<ExitLogits>();
   logits->exits = i64(runner.exits().size());
   logits->classes = runner.plan_runner().plan().classes;
   const bool learned = runner.plan_runner().plan().learned_confidence;
-  each_batch(loader, watch, [&](const data::Batch& batch) {
+  each_batch(source, watch, [&](const data::Batch& batch) {
     const std::size_t done = logits->values.size();
     logits->values.resize(done + std::size_t(batch.size() * logits->exits * logits->classes));
     const std::size_t known = logits->own.size();
@@ -77,10 +78,10 @@ ExitTable exit_table(std::shared_ptr<const ExitLogits> logits, const nn::ExitRul
   return table;
 }
 
-TakenExits take_exits(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
+TakenExits take_exits(Exec& exec, nn::EarlyExitRunner& runner, data::BatchSource& source,
                       const nn::Thresholds& thresholds, const nn::ExitRule& rule, const Watch& watch) {
   TakenExits taken;
-  each_batch(loader, watch, [&](const data::Batch& batch) {
+  each_batch(source, watch, [&](const data::Batch& batch) {
     const std::size_t first = taken.outcomes.size();
     taken.outcomes.resize(first + std::size_t(batch.size()));
     runner.run(exec, batch.images.data<float>(), batch.size(), thresholds, rule,

@@ -12,6 +12,9 @@
 
 namespace offramp::nas {
 
+// answer_all and take_exits walk one epoch of a source of floats that goes by the data's order; for a card its
+// images may lie there or on the host.
+
 // Every sample through every exit once: what tuning and offline evaluation work on.
 struct ExitLogits {
   i64 exits = 0, classes = 0;
@@ -19,8 +22,8 @@ struct ExitLogits {
   std::vector<i32> labels;    // [samples]
   std::vector<float> own;     // [samples][exits], logits of learned confidences; empty where exits learn none
 };
-std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
-                                             const Watch& watch);
+std::shared_ptr<const ExitLogits> answer_all(Exec& exec, nn::EarlyExitRunner& runner,
+                                             data::BatchSource& source, const Watch& watch);
 
 // Every sample told what it would be told at run time. Throws Error(usage) for a learned measure where exits
 // learn none.
@@ -31,7 +34,7 @@ struct TakenExits {
   std::vector<nn::Outcome> outcomes;
   std::vector<i64> labels;
 };
-TakenExits take_exits(Exec& exec, nn::EarlyExitRunner& runner, data::Loader& loader,
+TakenExits take_exits(Exec& exec, nn::EarlyExitRunner& runner, data::BatchSource& source,
                       const nn::Thresholds& thresholds, const nn::ExitRule& rule, const Watch& watch);
 
 // MACs between exits and of heads, read from the plan.

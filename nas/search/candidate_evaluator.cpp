@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "data/device_loader.h"
 #include "kernels/timing.h"
 #include "nas/evaluate/evaluate.h"
 #include "nas/latency/predict.h"
@@ -43,9 +44,10 @@ Tuning tuning_of(const SearchConfig& config, const LatencyTable* latency) {
 ScoredNetwork score_plan(Exec& exec, std::shared_ptr<const nn::Plan> plan, const data::Dataset& split,
                          const data::Normalisation& normalisation, const Tuning& tuning, const Watch& watch) {
   nn::EarlyExitRunner runner(plan, exec.target(), kBatch, exec.threads());
-  data::Loader loader(split, normalisation, {.batch = kBatch, .height = plan->height, .width = plan->width});
+  const auto images = data::source_of(exec, split, normalisation,
+                                      {.batch = kBatch, .height = plan->height, .width = plan->width});
   ScoredNetwork scored{.plan = plan, .rule = tuning.rule};
-  const auto logits = answer_all(exec, runner, loader, watch);
+  const auto logits = answer_all(exec, runner, *images, watch);
   for (float l : logits->values)  // one that knows nothing and one that is broken must not look alike
     if (!std::isfinite(l)) throw Error("the network's answers are not finite numbers");
   for (float l : logits->own)  // the final exit's is infinite: certain
@@ -172,6 +174,8 @@ CandidateRecord CandidateEvaluator::evaluate(const Proposal& proposal, const Run
   if (const double limit = config_.candidate.seconds; limit > 0)
     limited.deadline = watch.deadline > 0 ? std::min(watch.deadline, start + limit) : start + limit;
   try {
+    if (exec_.gpu())
+      splits_.train.on_card(), splits_.tune.on_card();  // of the run, not of the first candidate
     const StorageLimit memory(config_.candidate.rss);
     const ScoredNetwork scored = score(proposal.genotype, Purpose::candidate, "candidate", limited,
                                        rung.checkpoint, &record.train_macs, rung.left > 0 ? rung.epochs : 0);

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "data/device_loader.h"
 #include "kernels/error.h"
 #include "nas/evaluate/evaluate.h"
 #include "nas/study/curves.h"
@@ -111,23 +112,23 @@ FinalNetwork FinalTraining::finished(i64 id, const CandidateEvaluator& trainer, 
   return network;
 }
 
-data::Loader FinalTraining::test_images(const nn::Plan& plan) const {
-  return data::Loader(parts_.splits.test, parts_.normalisation,
-                      {.batch = kTestBatch, .height = plan.height, .width = plan.width});
+std::unique_ptr<data::BatchSource> FinalTraining::test_images(const nn::Plan& plan) const {
+  return data::source_of(exec_, parts_.splits.test, parts_.normalisation,
+                         {.batch = kTestBatch, .height = plan.height, .width = plan.width});
 }
 
 // Every image to the end, for what other thresholds would have done.
 ExitTable FinalTraining::test_table(const ScoredNetwork& scored, const Watch& watch) {
   nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch, exec_.threads());
-  data::Loader loader = test_images(*scored.plan);
-  return exit_table(answer_all(exec_, runner, loader, watch), scored.rule);
+  const auto images = test_images(*scored.plan);
+  return exit_table(answer_all(exec_, runner, *images, watch), scored.rule);
 }
 
 // Exits really taken.
 double FinalTraining::test_accuracy(const ScoredNetwork& scored, const Watch& watch) {
   nn::EarlyExitRunner runner(scored.plan, exec_.target(), kTestBatch, exec_.threads());
-  data::Loader loader = test_images(*scored.plan);
-  const TakenExits taken = take_exits(exec_, runner, loader, scored.point.thresholds, scored.rule, watch);
+  const auto images = test_images(*scored.plan);
+  const TakenExits taken = take_exits(exec_, runner, *images, scored.point.thresholds, scored.rule, watch);
   i64 correct = 0;
   for (std::size_t s = 0; s < taken.outcomes.size(); ++s)
     correct += taken.outcomes[s].predicted == taken.labels[s];

@@ -1,5 +1,6 @@
 // Networks of the front, trained to the end and counted on the test split once.
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,7 +47,7 @@ class FinalTraining {
   i64 epochs(const std::vector<i64>& ids, const Watch& watch) const;
   FinalNetwork finished(i64 id, const CandidateEvaluator& trainer, const std::string& phase,
                         const Watch& watch);
-  data::Loader test_images(const nn::Plan& plan) const;
+  std::unique_ptr<data::BatchSource> test_images(const nn::Plan& plan) const;
   ExitTable test_table(const ScoredNetwork& scored, const Watch& watch);
   double test_accuracy(const ScoredNetwork& scored, const Watch& watch);
 

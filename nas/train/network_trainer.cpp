@@ -121,9 +121,8 @@ TrainReport train_phase(Exec& exec, nn::EarlyExitNetwork& network, const Trainin
 
 std::unique_ptr<data::BatchSource> source_of(Exec& exec, const TrainingData& data,
                                              const data::LoaderOptions& options) {
-  if (!exec.gpu()) return std::make_unique<data::Loader>(data.train, data.normalisation, options);
   const DType dtype = exec.math() == cuda::Math::bf16 ? DType::bf16 : DType::f32;
-  return std::make_unique<data::DeviceLoader>(exec, data.train, data.normalisation, options, dtype);
+  return data::source_of(exec, data.train, data.normalisation, options, dtype);
 }
 
 Regime train_regime(const SearchConfig& config) {

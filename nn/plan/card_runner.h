@@ -18,7 +18,7 @@ class CardRunner {
   static std::unique_ptr<CardRunner> make(Exec& exec, std::shared_ptr<const Plan> plan, i64 max_batch);
   virtual ~CardRunner() = default;
 
-  // Images [n,height,width,channels] of the host to where the plan reads them; n <= max_batch.
+  // Images [n,height,width,channels], of the host or the card, to where the plan reads them; n <= max_batch.
   virtual void load(Exec& exec, const float* images, i64 n) = 0;
   // What load() brought, from the image to the exits' answers: launches only, nothing waits.
   virtual void forward(Exec& exec, i64 n, const Thresholds& thresholds, const ExitRule& rule) = 0;

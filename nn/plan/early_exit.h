@@ -37,9 +37,10 @@ class EarlyExitRunner {
   const std::vector<ExitCost>& exits() const { return exits_; }
   PlanRunner& plan_runner() { return runner_; }
 
-  // images [n,height,width,channels], any n: taken in groups. Samples that left are moved out,
-  // so later stages compute the rest only. Throws Error(usage) when the number of thresholds is not exits
-  // - 1, or that of temperatures not exits, or for a learned measure where the plan's exits learn none.
+  // images [n,height,width,channels] (for a card, in its memory or the host's), any n: taken in groups.
+  // Samples that left are moved out, so later stages compute the rest only. Throws Error(usage) when the
+  // number of thresholds is not exits - 1, or that of temperatures not exits, or for a learned measure where
+  // the plan's exits learn none.
   void run(Exec& exec, const float* images, i64 n, const Thresholds& thresholds, const ExitRule& rule,
            std::span<Outcome> outcomes);
 

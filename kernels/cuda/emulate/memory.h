@@ -14,6 +14,9 @@ class MemoryInUse {
   ~MemoryInUse();
 };
 
+// Bytes copied from the host's memory to the card's, so far.
+i64 bytes_sent();
+
 // Runs `work`, or notes it for the graph that is being captured.
 void submit(Stream stream, std::function<void()> work);
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,8 +29,16 @@ constexpr i64 kMemory = i64{8} << 30;
 struct Blocks {
   std::mutex mutex;
   std::map<std::byte*, std::pair<std::byte*, std::size_t>> pages;  // block -> its accessible pages
-  i64 bytes = 0;
+  i64 bytes = 0, sent = 0;
   int users = 0;
+
+  bool holds(const void* p) const {
+    const auto* const address = static_cast<const std::byte*>(p);
+    const auto after = pages.upper_bound(const_cast<std::byte*>(address));
+    if (after == pages.begin()) return false;
+    const auto [first, usable] = std::prev(after)->second;
+    return address < first + usable;
+  }
 };
 Blocks& blocks() {
   static Blocks& b = *new Blocks;
@@ -67,6 +76,12 @@ MemoryInUse::~MemoryInUse() {
   Blocks& b = blocks();
   const std::lock_guard lock(b.mutex);
   if (--b.users == 0) protect(b, PROT_NONE);
+}
+
+i64 bytes_sent() {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  return b.sent;
 }
 
 void submit(Stream stream, Work work) {
@@ -132,6 +147,9 @@ void copy(Stream stream, void* to, const void* from, i64 bytes) {
   emulate::submit(stream, [=] {
     const emulate::MemoryInUse in_use;
     std::memcpy(to, from, std::size_t(bytes));
+    Blocks& b = blocks();
+    const std::lock_guard lock(b.mutex);
+    if (b.holds(to) && !b.holds(from)) b.sent += bytes;
   });
 }
 void fill_bytes(Stream stream, void* to, int value, i64 bytes) {
