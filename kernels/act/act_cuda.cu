@@ -1,8 +1,8 @@
 // Device rows of the activations: one pass, 16 bytes an access where the arrays allow it.
 #include "kernels/act/act.h"
 #include "kernels/act/act_device.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/vector.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels::cuda {
 namespace {
@@ -35,7 +35,7 @@ __global__ void act_grad_kernel(ActGradCallT<T> call) {
 template <class T>
 void run(Exec& exec, const ActCallT<T>& call) {
   constexpr const char* kRow = "act/any/cuda";
-  if (!note(exec, kRow, act_cost(call.dims))) return;
+  if (!note(exec, kRow, call.dims, act_cost(call.dims))) return;
   constexpr int n = kWide<T>;
   const bool wide = aligned_for(call.x, call.dims.count, n) && aligned_for(call.y, call.dims.count, n);
   const i64 threads = wide ? call.dims.count / n : call.dims.count;
@@ -46,7 +46,7 @@ void run(Exec& exec, const ActCallT<T>& call) {
 template <class T>
 void run_grad(Exec& exec, const ActGradCallT<T>& call) {
   constexpr const char* kRow = "act_grad/any/cuda";
-  if (!note(exec, kRow, act_grad_cost(call.dims))) return;
+  if (!note(exec, kRow, call.dims, act_grad_cost(call.dims))) return;
   constexpr int n = kWide<T>;
   const bool wide = aligned_for(call.x, call.dims.count, n) && aligned_for(call.gy, call.dims.count, n) &&
                     aligned_for(call.gx, call.dims.count, n);

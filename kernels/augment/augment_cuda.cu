@@ -1,7 +1,7 @@
 // A block for each image.
 #include "kernels/augment/augment.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/warp.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels::cuda {
 namespace {
@@ -81,7 +81,7 @@ template <class T>
 void run(Exec& exec, const AugmentCallT<T>& call) {
   constexpr const char* kRow = "augment/any/cuda";
   const i64 values = call.n * call.h * call.w * call.channels;
-  if (note(exec, kRow,
+  if (note(exec, kRow, {{"n", call.n}, {"h", call.h}, {"w", call.w}, {"channels", call.channels}},
            Cost{.other_ops = values, .bytes_read = values, .bytes_written = values * i64(sizeof(T))}))
     launch(*exec.gpu(), {.op = kRow, .grid = call.n, .block = kBlock}, augment_images<T>, call);
 }

@@ -1,7 +1,7 @@
 // Device rows of add and mul.
 #include "kernels/binary/binary.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -109,7 +109,7 @@ template <class T>
 void run(Exec& exec, const BinaryCallT<T>& call) {
   constexpr const char* kRow = "binary/any/cuda";
   const BinaryDims& d = call.dims;
-  if (!note(exec, kRow, binary_cost(d))) return;
+  if (!note(exec, kRow, d, binary_cost(d))) return;
   const bool wide = wide_rows(call.x, d.c) && wide_rows(call.z, d.c) && wide_rows(call.y, d.c);
   pass_over_rows(*exec.gpu(), kRow, ForwardPass<T>{{}, call, wide}, d.n * d.hw, d.c);
 }
@@ -118,7 +118,7 @@ template <class T>
 void run_grad(Exec& exec, const BinaryGradCallT<T>& call) {
   constexpr const char* kRow = "binary_grad/any/cuda";
   const BinaryDims& d = call.dims;
-  if (!note(exec, kRow, binary_grad_cost(d))) return;
+  if (!note(exec, kRow, d, binary_grad_cost(d))) return;
   const bool wide = all_wide<T>(d.c, {call.x, call.z, call.gy, call.gx, call.gz});
   // gz first: gx may lie where x or gy does.
   if (call.gz && d.broadcast)

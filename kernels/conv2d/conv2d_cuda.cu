@@ -5,7 +5,7 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_rows.h"
 #include "kernels/cuda/gemm_kernels.h"
-#include "kernels/recorder.h"
+#include "kernels/cuda/problem.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -177,7 +177,7 @@ template <class T>
 void forward(Exec& exec, const Conv2dCallT<T>& call) {
   for (const Conv2dRow<T>& row : kRows<T>) {
     if (!row.selectable || !row.accepts(call.dims)) continue;
-    if (note(exec, row.name, conv2d_cost(call.dims))) row.run(exec, call);
+    if (note(exec, row.name, call.dims, conv2d_cost(call.dims))) row.run(exec, call);
     return;
   }
 }
@@ -190,7 +190,7 @@ void gradient(Exec& exec, const Conv2dGradCallT<T>& call) {
                                         : "conv2d_grad/window/cuda";
   Cost cost = conv2d_cost(d);
   if (call.gx && call.gw) cost += conv2d_cost(d);
-  if (!note(exec, row, cost)) return;
+  if (!note(exec, row, d, cost)) return;
   Gpu& gpu = *exec.gpu();
   const i64 rows = d.n * call.out_h * call.out_w, inputs = d.n * d.h * d.w;
   if (!is_dense(d)) {

@@ -13,17 +13,10 @@
 
 #include "kernels/bf16.h"
 #include "kernels/cuda/gpu.h"
+#include "kernels/cuda/launch.h"
 #include "kernels/types.h"
 
 namespace offramp::cuda {
-
-struct Launch {
-  const char* op;  // row name, for errors
-  i64 grid;        // blocks: blockIdx.x; grid_y, grid_z below
-  int block;       // threads
-  i64 shared = 0;  // bytes of dynamic shared memory
-  i64 grid_y = 1, grid_z = 1;
-};
 
 // Gpu::live as a kernel asks it, for things of which every sample has `each`.
 struct LiveRows {

@@ -5,17 +5,9 @@
 #include <map>
 #include <mutex>
 
-#include "kernels/error.h"
-
 namespace offramp::cuda {
 
 inline cudaStream_t native(Stream s) { return reinterpret_cast<cudaStream_t>(s); }
-
-inline std::string describe(const Launch& l) {
-  return std::string(l.op) + " (grid " + std::to_string(l.grid) + "x" + std::to_string(l.grid_y) + "x" +
-         std::to_string(l.grid_z) + ", block " + std::to_string(l.block) + ", shared " +
-         std::to_string(l.shared) + ")";
-}
 
 template <class... P, class... A>
 void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
@@ -30,7 +22,7 @@ void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
     if (i64& bytes = allowed[key]; bytes < l.shared) {
       if (const cudaError_t e =
               cudaFuncSetAttribute(key, cudaFuncAttributeMaxDynamicSharedMemorySize, int(l.shared)))
-        throw Error("cuda: " + describe(l) + ": " + cudaGetErrorString(e));
+        throw launch_error(l, cudaGetErrorString(e));
       bytes = l.shared;
     }
   }
@@ -38,8 +30,7 @@ void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
   kernel<<<dim3(unsigned(l.grid), unsigned(l.grid_y), unsigned(l.grid_z)), dim3(unsigned(l.block)),
            size_t(l.shared), native(gpu.stream())>>>(P(std::forward<A>(arguments))...);
   gpu.launch_ends();
-  if (const cudaError_t e = cudaGetLastError())
-    throw Error("cuda: " + describe(l) + ": " + cudaGetErrorString(e));
+  if (const cudaError_t e = cudaGetLastError()) throw launch_error(l, cudaGetErrorString(e));
 }
 
 template <class T>

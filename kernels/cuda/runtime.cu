@@ -3,13 +3,18 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/problem.h"
 #include "kernels/error.h"
 
 namespace offramp::cuda {
 namespace {
 
+// Launches fail when somebody waits for them: what was computed last is not far from the culprit.
 void check(cudaError_t e, const char* what) {
-  if (e != cudaSuccess) throw Error(std::string("cuda: ") + what + ": " + cudaGetErrorString(e));
+  if (e == cudaSuccess) return;
+  const std::string last = problem().text();
+  throw Error(std::string("cuda: ") + what + ": " + cudaGetErrorString(e) +
+              (last.empty() ? "" : " (last computed: " + last + ")"));
 }
 cudaStream_t native(Stream s) { return reinterpret_cast<cudaStream_t>(s); }
 cudaEvent_t native(Event e) { return reinterpret_cast<cudaEvent_t>(e); }

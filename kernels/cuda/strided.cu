@@ -1,5 +1,6 @@
 #include "kernels/cuda/strided.h"
 
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
 
 namespace offramp::cuda {
@@ -95,6 +96,7 @@ template <class To, class From>
 void strided_copy(Gpu& gpu, const Strided& walk, To* to, const From* from) {
   gpu.join();
   const i64 count = walk.count();
+  problem().set("copy/strided/cuda", {{"count", count}});
   launch(gpu, {.op = "copy/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock},
          copy_kernel<To, From>, walk, count, to, from);
 }
@@ -102,6 +104,7 @@ template <class T>
 void strided_add(Gpu& gpu, const Strided& walk, T* to, const T* from) {
   gpu.join();
   const i64 count = walk.count();
+  problem().set("add/strided/cuda", {{"count", count}});
   launch(gpu, {.op = "add/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, add_kernel<T>,
          walk, count, to, from);
 }
@@ -109,18 +112,21 @@ template <class T>
 void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value) {
   gpu.join();
   const i64 count = walk.count();
+  problem().set("fill/strided/cuda", {{"count", count}});
   launch(gpu, {.op = "fill/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, fill_kernel<T>,
          walk, count, to, value);
 }
 template <class T>
 void scale(Gpu& gpu, i64 count, const T* from, float factor, T* to) {
   gpu.join();
+  problem().set("scale/any/cuda", {{"count", count}});
   launch(gpu, {.op = "scale/any/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, scale_kernel<T>,
          count, from, factor, to);
 }
 template <class T>
 void column_sum(Gpu& gpu, i64 rows, i64 c, const T* x, float* out) {
   const Aside aside(gpu);
+  problem().set("column_sum/any/cuda", {{"rows", rows}, {"c", c}});
   kernels::cuda::pass_over_rows(gpu, "column_sum/any/cuda",
                                 SumPass<T>{x, c, out, kernels::cuda::wide_rows(x, c)}, rows, c);
 }

@@ -2,8 +2,8 @@
 // others.
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/cuda/gemm_kernels.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/depthwise/depthwise_launch.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -34,7 +34,7 @@ void forward(Exec& exec, const DepthwiseCallT<T>& call) {
                                                 .act = call.act,
                                                 .y = call.y});
   constexpr const char* kRow = "depthwise/357/cuda";
-  if (!note(exec, kRow, depthwise_cost(d))) return;
+  if (!note(exec, kRow, d, depthwise_cost(d))) return;
   forward_by_tiles<T>(*exec.gpu(), kRow, d, call.out_h, call.out_w, {.x = call.x}, call.w,
                       store_epilogue<T>(call.y, d.c, d.c, call.bias, nullptr, call.act));
 }
@@ -53,10 +53,10 @@ void gradient(Exec& exec, const DepthwiseGradCallT<T>& call) {
                                                          .gw = call.gw});
   constexpr const char *kInput = "depthwise_input_grad/357/cuda", *kWeight = "depthwise_weight_grad/357/cuda";
   Gpu& gpu = *exec.gpu();
-  if (call.gx && note(exec, kInput, depthwise_input_grad_cost(d)))
+  if (call.gx && note(exec, kInput, d, depthwise_input_grad_cost(d)))
     input_grad_by_tiles<T>(gpu, kInput, d, call.out_h, call.out_w, {.dz = call.gy}, call.w,
                            store_epilogue<T>(call.gx, d.c, d.c, nullptr, nullptr, Act::none));
-  if (call.gw && note(exec, kWeight, depthwise_weight_grad_cost(d)))
+  if (call.gw && note(exec, kWeight, d, depthwise_weight_grad_cost(d)))
     weight_grad_by_tiles<T>(gpu, kWeight, d, call.out_h, call.out_w, {.x = call.x}, {.dz = call.gy}, call.gw);
 }
 

@@ -1,7 +1,7 @@
 // Device row of the exits' loss: one launch, a warp for each sample.
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/reduce.h"
 #include "kernels/exit_loss/exit_loss.h"
-#include "kernels/recorder.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/softmax/softmax_device.h"
 
@@ -49,7 +49,8 @@ void run(Exec& exec, const ExitLossCallT<T>& call) {
     cost += cross_entropy_cost(call.rows, call.classes);
     if (call.exit[e].of_teacher != 0) cost += kl_div_cost(call.rows, call.classes);
   }
-  if (!note(exec, kRow, cost)) return;
+  if (!note(exec, kRow, {{"rows", call.rows}, {"classes", call.classes}, {"exits", call.exits}}, cost))
+    return;
   Gpu& gpu = *exec.gpu();
   const i64 blocks = ceil_div(call.rows, kRowsOfBlock);
   Parts parts = parts_of(int(blocks), 1);

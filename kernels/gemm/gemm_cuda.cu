@@ -2,9 +2,9 @@
 #include <array>
 
 #include "kernels/cuda/gemm_kernels.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_rows.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -40,7 +40,7 @@ template <class T>
 void door(Exec& exec, const GemmCallT<T>& call) {
   for (const GemmRow<T>& row : kRows<T>) {
     if (!row.selectable) continue;
-    if (note(exec, row.name, gemm_cost(call.dims))) row.run(exec, call);
+    if (note(exec, row.name, call.dims, gemm_cost(call.dims))) row.run(exec, call);
     return;
   }
 }

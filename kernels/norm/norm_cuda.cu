@@ -1,7 +1,7 @@
 // Device rows of batch normalisation.
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
 #include "kernels/norm/norm.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -48,7 +48,7 @@ void apply(Exec& exec, const char* row, const NormCallT<T>& call) {
 template <class T>
 void run(Exec& exec, const NormCallT<T>& call) {
   constexpr const char* kRow = "norm/any/cuda";
-  if (note(exec, kRow, norm_cost(call.dims, call.act))) apply(exec, kRow, call);
+  if (note(exec, kRow, call.dims, norm_cost(call.dims, call.act))) apply(exec, kRow, call);
 }
 
 // Statistics of x, by the epilogue that products have too.
@@ -83,7 +83,7 @@ template <class T>
 void train(Exec& exec, const NormTrainCallT<T>& call) {
   constexpr const char* kRow = "norm_train/any/cuda";
   const NormDims& d = call.dims;
-  if (!note(exec, kRow, norm_train_cost(d, call.act))) return;
+  if (!note(exec, kRow, d, norm_train_cost(d, call.act))) return;
   const NormOut out{call.gamma, call.eps, call.mean, call.var, nullptr, call.running};
   pass_over_rows(*exec.gpu(), kRow,
                  StatisticsPass<T>{call.x, d.c, {nullptr, 0, out, false}, wide_rows(call.x, d.c)}, d.rows,
@@ -214,7 +214,7 @@ template <class T>
 void gradient(Exec& exec, const NormGradCallT<T>& call) {
   constexpr const char* kRow = "norm_grad/any/cuda";
   const NormDims& d = call.dims;
-  if (!note(exec, kRow, norm_grad_cost(d, call.act))) return;
+  if (!note(exec, kRow, d, norm_grad_cost(d, call.act))) return;
   Gpu& gpu = *exec.gpu();
   const Vectors spare(gpu, d.c);
   const bool wide =

@@ -1,8 +1,8 @@
 // Device rows of the depthwise convolutions between two normalisations.
 #include "kernels/cuda/gemm_kernels.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/depthwise/depthwise_launch.h"
 #include "kernels/normed/normed.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -20,7 +20,7 @@ void forward(Exec& exec, const NormedDepthwiseCallT<T>& call) {
   constexpr const char* kRow = "normed_depthwise/357/cuda";
   const DepthwiseDims& d = call.dims;
   require_tile(kRow, d);
-  if (!note(exec, kRow, normed_depthwise_cost(d))) return;
+  if (!note(exec, kRow, d, normed_depthwise_cost(d))) return;
   forward_by_tiles<T>(*exec.gpu(), kRow, d, call.out_h, call.out_w, call.in, call.w,
                       MomentsEpilogue<T>{call.y, d.c, call.out, wide_rows(call.y, d.c)});
 }
@@ -30,7 +30,7 @@ void gradient(Exec& exec, const NormedDepthwiseGradCallT<T>& call) {
   constexpr const char* kRow = "normed_depthwise_grad/357/cuda";
   const DepthwiseDims& d = call.dims;
   require_tile(kRow, d);
-  if (!note(exec, kRow, normed_depthwise_grad_cost(d))) return;
+  if (!note(exec, kRow, d, normed_depthwise_grad_cost(d))) return;
   Gpu& gpu = *exec.gpu();
   {
     const Aside aside(gpu, call.gx != call.gy.dz);

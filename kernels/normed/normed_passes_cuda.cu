@@ -1,7 +1,7 @@
 // Device rows of the passes between two normalisations: slopes, sums with a residual.
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
 #include "kernels/normed/normed.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -59,7 +59,7 @@ template <class T>
 void slope(Exec& exec, const NormedSlopeCallT<T>& call) {
   constexpr const char* kRow = "normed_slope/any/cuda";
   const NormedDims& d = call.dims;
-  if (!note(exec, kRow, normed_pass_cost(d, kNormedGradOps, 2, call.dz ? 1 : 0))) return;
+  if (!note(exec, kRow, d, normed_pass_cost(d, kNormedGradOps, 2, call.dz ? 1 : 0))) return;
   const bool wide = all_wide<T>(d.c_in, {call.in.x, call.g, call.dz, call.in.gate, call.shift});
   pass_over_rows(*exec.gpu(), kRow,
                  SlopePass<T>{{call.in, call.dz, d.c_in, d.rows, call.out, wide},
@@ -107,7 +107,7 @@ template <class T>
 void add(Exec& exec, const NormedAddCallT<T>& call) {
   constexpr const char* kRow = "normed_add/any/cuda";
   const NormedDims& d = call.dims;
-  if (!note(exec, kRow, normed_pass_cost(d, 5, call.residual ? 2 : 1, 1))) return;
+  if (!note(exec, kRow, d, normed_pass_cost(d, 5, call.residual ? 2 : 1, 1))) return;
   const bool wide = wide_rows(call.in.x, d.c_in) && wide_rows(call.y, d.c_in) &&
                     (!call.residual || wide_rows(call.residual, d.c_in));
   pass_over_rows(*exec.gpu(), kRow, AddPass<T>{{}, call.in, call.residual, call.y, d.c_in, wide}, d.rows,

@@ -1,7 +1,7 @@
 // Device rows of the pointwise convolutions between two normalisations.
 #include "kernels/cuda/gemm_kernels.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/normed/normed.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -21,7 +21,7 @@ template <class T>
 void forward(Exec& exec, const NormedPointwiseCallT<T>& call) {
   constexpr const char* kRow = "normed_pointwise/any/cuda";
   const NormedDims& d = call.dims;
-  if (!note(exec, kRow, normed_pointwise_cost(d))) return;
+  if (!note(exec, kRow, d, normed_pointwise_cost(d))) return;
   const auto w = rows_side(call.w, d.c_out, d.c_in, call.w_row);
   with_math<T>(exec, [&](auto math) {
     using Math = decltype(math);
@@ -41,7 +41,7 @@ template <class T>
 void gradient(Exec& exec, const NormedPointwiseGradCallT<T>& call) {
   constexpr const char* kRow = "normed_pointwise_grad/any/cuda";
   const NormedDims& d = call.dims;
-  if (!note(exec, kRow, normed_pointwise_grad_cost(d))) return;
+  if (!note(exec, kRow, d, normed_pointwise_grad_cost(d))) return;
   Gpu& gpu = *exec.gpu();
   with_math<T>(exec, [&](auto math) {
     using Math = decltype(math);

@@ -1,8 +1,8 @@
 // Device rows of squeeze-excite: a pass over the tensor and two products with what follows them fused.
 #include "kernels/cuda/gemm_kernels.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
 #include "kernels/normed/normed.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -107,7 +107,7 @@ template <class T>
 void forward(Exec& exec, const NormedSqueezeCallT<T>& call) {
   constexpr const char* kRow = "normed_squeeze/any/cuda";
   const NormedDims& d = call.dims;
-  if (!note(exec, kRow, normed_squeeze_cost(d, call.reduced))) return;
+  if (!note(exec, kRow, d, normed_squeeze_cost(d, call.reduced))) return;
   Gpu& gpu = *exec.gpu();
   const i64 n = d.rows / d.hw, c = d.c_in, r = call.reduced;
   fold_samples(gpu, kRow, FormedValues<T>{call.in, nullptr, c, wide_rows(call.in.x, c)}, n, d.hw, c,
@@ -130,7 +130,7 @@ template <class T>
 void gradient(Exec& exec, const NormedSqueezeGradCallT<T>& call) {
   constexpr const char* kRow = "normed_squeeze_grad/any/cuda";
   const NormedDims& d = call.dims;
-  if (!note(exec, kRow, normed_squeeze_grad_cost(d, call.reduced))) return;
+  if (!note(exec, kRow, d, normed_squeeze_grad_cost(d, call.reduced))) return;
   Gpu& gpu = *exec.gpu();
   const i64 n = d.rows / d.hw, c = d.c_in, r = call.reduced;
   fold_samples(gpu, kRow,

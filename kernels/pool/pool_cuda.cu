@@ -1,8 +1,8 @@
 // Device rows of pooling: a thread takes eight channels of one pixel. Gradients gather: a pixel of x asks
 // every window that holds it.
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
 #include "kernels/pool/pool.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -138,7 +138,7 @@ template <class T>
 void run(Exec& exec, const PoolCallT<T>& call) {
   constexpr const char* kRow = "pool/any/cuda";
   const PoolDims& d = call.dims;
-  if (note(exec, kRow, pool_cost(d)))
+  if (note(exec, kRow, d, pool_cost(d)))
     pass_over_rows(*exec.gpu(), kRow,
                    ForwardPass<T>{{}, call, wide_rows(call.x, d.c) && wide_rows(call.y, d.c)},
                    d.n * call.out_h * call.out_w, d.c);
@@ -149,14 +149,14 @@ void run(Exec& exec, const PoolGradCallT<T>& call) {
   const PoolDims& d = call.dims;
   const bool wide = (d.kind == PoolKind::avg || wide_rows(call.x, d.c)) && wide_rows(call.gy, d.c) &&
                     wide_rows(call.gx, d.c);
-  if (note(exec, kRow, pool_grad_cost(d)))
+  if (note(exec, kRow, d, pool_grad_cost(d)))
     pass_over_rows(*exec.gpu(), kRow, GradPass<T>{{}, call, wide}, d.n * d.h * d.w, d.c);
 }
 template <class T>
 void run(Exec& exec, const GlobalAvgPoolCallT<T>& call) {
   constexpr const char* kRow = "global_avg_pool/any/cuda";
   const GlobalPoolDims& d = call.dims;
-  if (note(exec, kRow, global_avg_pool_cost(d)))
+  if (note(exec, kRow, d, global_avg_pool_cost(d)))
     fold_samples(*exec.gpu(), kRow, Values<T>{call.x, d.c, wide_rows(call.x, d.c)}, d.n, d.hw, d.c,
                  Times{1.0f / float(d.hw)}, call.y);
 }
@@ -164,7 +164,7 @@ template <class T>
 void run(Exec& exec, const GlobalAvgPoolGradCallT<T>& call) {
   constexpr const char* kRow = "global_avg_pool_grad/any/cuda";
   const GlobalPoolDims& d = call.dims;
-  if (note(exec, kRow, global_avg_pool_grad_cost(d)))
+  if (note(exec, kRow, d, global_avg_pool_grad_cost(d)))
     pass_over_rows(*exec.gpu(), kRow,
                    SpreadPass<T>{{}, call, wide_rows(call.gy, d.c) && wide_rows(call.gx, d.c)}, d.n * d.hw,
                    d.c);

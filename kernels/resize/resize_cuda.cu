@@ -1,7 +1,7 @@
 // Device rows of resizing: a thread takes eight channels of one pixel. The gradient gathers: a pixel of x
 // asks the output pixels whose taps may reach it.
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
-#include "kernels/recorder.h"
 #include "kernels/resize/resize_ref.h"
 
 namespace offramp::kernels {
@@ -82,7 +82,7 @@ template <class T>
 void run(Exec& exec, const ResizeCallT<T>& call) {
   constexpr const char* kRow = "resize/any/cuda";
   const ResizeDims& d = call.dims;
-  if (note(exec, kRow, resize_cost(d)))
+  if (note(exec, kRow, d, resize_cost(d)))
     pass_over_rows(*exec.gpu(), kRow,
                    ForwardPass<T>{{}, call, wide_rows(call.x, d.c) && wide_rows(call.y, d.c)},
                    d.n * d.out_h * d.out_w, d.c);
@@ -91,7 +91,7 @@ template <class T>
 void run(Exec& exec, const ResizeGradCallT<T>& call) {
   constexpr const char* kRow = "resize_grad/any/cuda";
   const ResizeDims& d = call.dims;
-  if (note(exec, kRow, resize_grad_cost(d)))
+  if (note(exec, kRow, d, resize_grad_cost(d)))
     pass_over_rows(*exec.gpu(), kRow,
                    GradPass<T>{{}, call, wide_rows(call.gy, d.c) && wide_rows(call.gx, d.c)}, d.n * d.h * d.w,
                    d.c);

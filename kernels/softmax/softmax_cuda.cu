@@ -1,6 +1,6 @@
 // Device rows of softmax and the single losses: a warp for each row.
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/reduce.h"
-#include "kernels/recorder.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/softmax/softmax_device.h"
 
@@ -88,27 +88,29 @@ struct KlDivRow {
 template <class T>
 void run(Exec& exec, const SoftmaxCallT<T>& call) {
   constexpr const char* kRow = "softmax/any/cuda";
-  if (!note(exec, kRow, softmax_cost(call.dims))) return;
+  if (!note(exec, kRow, call.dims, softmax_cost(call.dims))) return;
   launch(*exec.gpu(), {.op = kRow, .grid = ceil_div(call.dims.rows, kRowsOfBlock), .block = kBlock},
          softmax_rows<T>, call);
 }
 template <class T>
 void run_grad(Exec& exec, const SoftmaxGradCallT<T>& call) {
   constexpr const char* kRow = "softmax_grad/any/cuda";
-  if (!note(exec, kRow, softmax_grad_cost(call.dims))) return;
+  if (!note(exec, kRow, call.dims, softmax_grad_cost(call.dims))) return;
   launch(*exec.gpu(), {.op = kRow, .grid = ceil_div(call.dims.rows, kRowsOfBlock), .block = kBlock},
          softmax_grad_rows<T>, call);
 }
 template <class T>
 void run(Exec& exec, const CrossEntropyCallT<T>& call) {
   constexpr const char* kRow = "cross_entropy/any/cuda";
-  if (note(exec, kRow, cross_entropy_cost(call.rows, call.classes)))
+  if (note(exec, kRow, {{"rows", call.rows}, {"classes", call.classes}},
+           cross_entropy_cost(call.rows, call.classes)))
     launch_loss(*exec.gpu(), kRow, CrossEntropyRow<T>{call}, call.rows, call.loss);
 }
 template <class T>
 void run(Exec& exec, const KlDivCallT<T>& call) {
   constexpr const char* kRow = "kl_div/any/cuda";
-  if (note(exec, kRow, kl_div_cost(call.rows, call.classes)))
+  if (note(exec, kRow, {{"rows", call.rows}, {"classes", call.classes}},
+           kl_div_cost(call.rows, call.classes)))
     launch_loss(*exec.gpu(), kRow, KlDivRow<T>{call}, call.rows, call.loss);
 }
 

@@ -9,6 +9,8 @@
 #include <tuple>
 #include <utility>
 
+#include "kernels/cuda/emulate/memory.h"
+
 #define __global__
 #define __device__
 #define __host__
@@ -126,9 +128,9 @@ inline float __expf(float v) { return std::exp(v); }
 inline float __fdividef(float a, float b) { return a / b; }
 inline float rsqrtf(float v) { return 1.0f / std::sqrt(v); }
 using std::isfinite;
-using std::signbit;
 using std::max;
 using std::min;
+using std::signbit;
 
 namespace offramp::cuda {
 
@@ -136,6 +138,7 @@ template <class... P, class... A>
 void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
   if (l.grid < 1 || l.grid_y < 1 || l.grid_z < 1) return;  // nothing to do
   gpu.launch_begins(l.op, l.grid * l.grid_y * l.grid_z);
+  if (emulate::before_launch) emulate::before_launch(l);
   emulate::run(gpu, l, [kernel, held = std::tuple<P...>(P(std::forward<A>(arguments))...)] {
     std::apply(kernel, held);
   });

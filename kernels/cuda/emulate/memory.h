@@ -1,10 +1,14 @@
-// The emulated card's memory and its stream.
+// The emulated card's memory and its stream, and what tests do to them.
 #pragma once
 #include <functional>
 
 #include "kernels/cuda/runtime.h"
 
-namespace offramp::cuda::emulate {
+namespace offramp::cuda {
+
+struct Launch;
+
+namespace emulate {
 
 // While one lives, device memory can be reached; otherwise the host that touches it faults, as it would with
 // a card.
@@ -17,7 +21,11 @@ class MemoryInUse {
 // Bytes copied from the host's memory to the card's, so far.
 i64 bytes_sent();
 
+// Unless it is empty: called before every launch, which fails when it throws.
+extern std::function<void(const Launch&)> before_launch;
+
 // Runs `work`, or notes it for the graph that is being captured.
 void submit(Stream stream, std::function<void()> work);
 
-}  // namespace offramp::cuda::emulate
+}  // namespace emulate
+}  // namespace offramp::cuda

@@ -67,6 +67,8 @@ void protect(Blocks& b, int protection) {
 
 namespace emulate {
 
+std::function<void(const Launch&)> before_launch;
+
 MemoryInUse::MemoryInUse() {
   Blocks& b = blocks();
   const std::lock_guard lock(b.mutex);
