@@ -1,5 +1,6 @@
 #include "kernels/block_cache.h"
 
+#include <algorithm>
 #include <iterator>
 #include <new>
 
@@ -36,12 +37,12 @@ void BlockCache::give(std::byte* data, i64 bytes) noexcept {
     return to_(data, bytes);
   }
   cached_ += bytes;
-  while (cached_ > most_) drop_oldest();
+  while (cached_ > most_) drop(blocks_.begin());
 }
 
 void BlockCache::clear() noexcept {
   const std::lock_guard lock(mutex_);
-  while (!blocks_.empty()) drop_oldest();
+  while (!blocks_.empty()) drop(blocks_.begin());
 }
 
 i64 BlockCache::cached() const {
@@ -49,13 +50,26 @@ i64 BlockCache::cached() const {
   return cached_;
 }
 
-void BlockCache::drop_oldest() noexcept {
-  const Block oldest = blocks_.front();
-  auto& same = by_size_[oldest.bytes];
-  same.erase(same.begin());  // blocks of one size stand in the order they were freed
-  blocks_.pop_front();
-  cached_ -= oldest.bytes;
-  to_(oldest.data, oldest.bytes);
+void BlockCache::clear(const std::function<bool(const std::byte*)>& goes) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (auto block = blocks_.begin(); block != blocks_.end();) {
+    const auto here = block++;
+    if (goes(here->data)) drop(here);
+  }
+}
+
+void BlockCache::each(const std::function<void(const std::byte*, i64)>& f) const {
+  const std::lock_guard lock(mutex_);
+  for (const Block& block : blocks_) f(block.data, block.bytes);
+}
+
+void BlockCache::drop(std::list<Block>::iterator block) noexcept {
+  const Block gone = *block;
+  auto& same = by_size_[gone.bytes];
+  same.erase(std::find(same.begin(), same.end(), block));  // the oldest of a size stands first
+  blocks_.erase(block);
+  cached_ -= gone.bytes;
+  to_(gone.data, gone.bytes);
 }
 
 }  // namespace offramp

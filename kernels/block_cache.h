@@ -38,6 +38,8 @@ class BlockCache {
   std::byte* take(i64 bytes);
   void give(std::byte* data, i64 bytes) noexcept;
   void clear() noexcept;
+  void clear(const std::function<bool(const std::byte* data)>& goes) noexcept;  // those for which it is true
+  void each(const std::function<void(const std::byte* data, i64 bytes)>& f) const;
   i64 cached() const;
 
  private:
@@ -46,7 +48,7 @@ class BlockCache {
     i64 bytes;
   };
   std::byte* reuse(i64 bytes);
-  void drop_oldest() noexcept;
+  void drop(std::list<Block>::iterator block) noexcept;
 
   const FromSystem from_;
   const ToSystem to_;

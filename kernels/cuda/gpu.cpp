@@ -8,56 +8,6 @@
 #include "kernels/error.h"
 
 namespace offramp::cuda {
-namespace {
-
-constexpr i64 kSlab = i64{32} << 20, kLargestOfSlab = i64{1} << 20;
-constexpr i64 kAlign = 256;  // as cudaMalloc gives it
-i64 aligned(i64 bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
-
-}  // namespace
-
-MemoryPool::MemoryPool(bool keeps)
-    : cache_([this](i64 bytes) { return from_card(bytes); },
-             [this](std::byte* data, i64 bytes) { to_card(data, bytes); }, keeps ? i64{1} << 40 : 0) {}
-
-MemoryPool::~MemoryPool() {
-  cache_.clear();
-  for (std::byte* slab : slabs_) release(slab);
-}
-
-std::byte* MemoryPool::from_card(i64 bytes) {
-  if (fenced() || bytes > kLargestOfSlab) return allocate(bytes);
-  if (bytes > left_) {
-    std::byte* const slab = allocate(kSlab);
-    if (!slab) return nullptr;
-    slabs_.push_back(slab);
-    next_ = slab;
-    left_ = kSlab;
-  }
-  left_ -= bytes;
-  return std::exchange(next_, next_ + bytes);
-}
-
-void MemoryPool::to_card(std::byte* data, i64 bytes) noexcept {
-  if (fenced() || bytes > kLargestOfSlab) release(data);
-}
-
-std::byte* MemoryPool::take(i64 bytes) {
-  // Where blocks stand before a fence, they end there: no rounding beyond what 16-byte accesses ask for.
-  std::byte* const data = cache_.take(fenced() ? bytes : aligned(BlockCache::rounded(bytes)));
-  if (!data) throw Error("cuda: no memory on the card for " + std::to_string(bytes) + " bytes");
-  return data;
-}
-
-void MemoryPool::let_go() noexcept {
-  holds_ = false;
-  for (const auto& [data, bytes] : std::exchange(held_, {})) give(data, bytes);
-}
-
-void MemoryPool::give(std::byte* data, i64 bytes) noexcept {
-  if (holds_) return held_.emplace_back(data, bytes), void();
-  cache_.give(data, fenced() ? bytes : aligned(BlockCache::rounded(bytes)));
-}
 
 bool Gpu::present() { return device_count() > 0; }
 
@@ -78,8 +28,7 @@ void Gpu::open(Lane& lane) {
   constexpr i64 kBytes = kTickets * i64(sizeof(u32));
   lane.stream = create_stream();
   lane.event = create_event(false);
-  lane.tickets = reinterpret_cast<u32*>(allocate(kBytes));
-  if (!lane.tickets) throw Error("cuda: no memory on the card for counters");
+  lane.tickets = reinterpret_cast<u32*>(from_card_or_throw(kBytes, "counters"));
   fill_bytes(lane.stream, lane.tickets, 0, kBytes);
   cuda::synchronize(lane.stream);
 }
@@ -100,11 +49,19 @@ float* Gpu::scratch(i64 floats) {
   Lane& lane = lanes_[at_];
   const i64 bytes = floats * i64(sizeof(float));
   if (bytes > lane.scratch_bytes) {
-    if (lane.scratch) outgrown_.push_back(lane.scratch);
-    lane.scratch_bytes = std::max(bytes, 2 * lane.scratch_bytes);
-    lane.scratch = allocate(lane.scratch_bytes);
-    if (!lane.scratch)
-      throw Error("cuda: no memory on the card for " + std::to_string(bytes) + " bytes of scratch");
+    const auto old = std::pair(std::exchange(lane.scratch, nullptr), std::exchange(lane.scratch_bytes, 0));
+    if (old.first && graphs_ > 0)
+      outgrown_.push_back(old);
+    else if (old.first)
+      to_card(old.first, old.second);
+    // Room to grow where there is some.
+    const i64 more = std::max(bytes, 2 * old.second);
+    if (more > bytes) lane.scratch = from_card(more);
+    lane.scratch_bytes = lane.scratch ? more : 0;
+    if (!lane.scratch) {
+      lane.scratch = from_card_or_throw(bytes, "scratch");
+      lane.scratch_bytes = bytes;
+    }
   }
   return reinterpret_cast<float*>(lane.scratch);
 }
@@ -134,21 +91,24 @@ Aside::~Aside() {
   if (active_) gpu_.at_ = 0;
 }
 
+Graph::Counted::Counted(Gpu& g) : gpu(g) { ++gpu.graphs_; }
+Graph::Counted::~Counted() {
+  if (--gpu.graphs_ > 0) return;
+  for (const auto& [data, bytes] : std::exchange(gpu.outgrown_, {})) to_card(data, bytes);
+}
+
 Graph::Graph(Gpu& gpu, const std::function<void()>& body)
-    : gpu_(gpu), pool_(std::make_shared<MemoryPool>(/*keeps=*/true)) {
+    : gpu_(gpu), counted_(gpu), pool_(std::make_shared<MemoryPool>(MemoryPool::Keeps::always)) {
   // Before the capture: opening a lane waits for it.
   for (Gpu::Lane& lane : gpu_.lanes_)
     if (!lane.stream) gpu_.open(lane);
+  // The graph will take about what its body took before, when it ran, and that is what is cached now. Given
+  // back here, for in a capture it is the last resort.
+  if (const i64 cached = cached_till_short(); cached > 0 && free_memory() < cached) release_unused();
   std::swap(gpu_.pool_, pool_);
-  begin_capture(gpu_.stream());
   gpu_.capturing_ = true;
-  const auto end = [&] {
-    gpu_.join();
-    gpu_.capturing_ = false;
-    std::swap(gpu_.pool_, pool_);
-    return end_capture(gpu_.stream());
-  };
   try {
+    begin_capture(gpu_.stream());
     body();
   } catch (...) {
     try {
@@ -158,6 +118,18 @@ Graph::Graph(Gpu& gpu, const std::function<void()>& body)
     throw;
   }
   exec_ = end();
+}
+
+GraphExec Graph::end() {
+  const struct Restore {  // whatever happens
+    Graph& graph;
+    ~Restore() {
+      graph.gpu_.capturing_ = false;
+      std::swap(graph.gpu_.pool_, graph.pool_);
+    }
+  } restore{*this};
+  gpu_.join();
+  return end_capture(gpu_.stream());
 }
 
 Graph::~Graph() { destroy_graph(exec_); }

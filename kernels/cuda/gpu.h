@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/block_cache.h"
+#include "kernels/cuda/memory_pool.h"
 #include "kernels/cuda/runtime.h"
 
 namespace offramp::cuda {
@@ -18,35 +18,6 @@ namespace offramp::cuda {
 // tensor cores with operands rounded to 10 bits of mantissa, sums in float. bf16: activations of training are
 // Bf16 (who makes the first one decides), parameters and sums float; floats that meet are multiplied as tf32.
 enum class Math : u8 { f32, tf32, bf16 };
-
-// Device memory of tensors. Sizes are rounded so that networks that differ a little share blocks.
-class MemoryPool {
- public:
-  std::byte* take(i64 bytes);  // throws Error when memory is short
-  void give(std::byte* data, i64 bytes) noexcept;
-
-  // Between the two, freed blocks are not given out again: somebody on another stream may still read them.
-  void hold() { holds_ = true; }
-  void let_go() noexcept;
-
-  // keeps: freed blocks stay with the pool even where memory is fenced (a graph's launches go on using them).
-  explicit MemoryPool(bool keeps = !fenced());
-  ~MemoryPool();
-  MemoryPool(const MemoryPool&) = delete;
-  MemoryPool& operator=(const MemoryPool&) = delete;
-
- private:
-  // Small blocks are cut from slabs: one call of the run-time for thousands of parameters.
-  std::byte* from_card(i64 bytes);
-  void to_card(std::byte* data, i64 bytes) noexcept;
-
-  std::vector<std::pair<std::byte*, i64>> held_;
-  bool holds_ = false;
-  std::vector<std::byte*> slabs_;
-  std::byte* next_ = nullptr;
-  i64 left_ = 0;
-  BlockCache cache_;
-};
 
 // Every launch with an event before and after it, while somebody asks for it. Launches that are captured are
 // timed by every launch of their graph, which must be gone before these.
@@ -76,7 +47,7 @@ class Gpu {
   const std::shared_ptr<MemoryPool>& pool() const { return pool_; }
   void synchronize() { cuda::synchronize(stream()); }
 
-  // Contents undefined, 256-byte aligned, until the next call.
+  // Contents undefined, 256-byte aligned, until the next call. Throws Error when memory is short.
   float* scratch(i64 floats);
   // kTickets counters that are zero between launches: the last block of a kernel, found by counting, sets its
   // counter back to zero.
@@ -123,8 +94,9 @@ class Gpu {
   std::array<Lane, 1 + kSides> lanes_;
   int at_ = 0, last_side_ = 0;
   bool capturing_ = false;
+  int graphs_ = 0;  // alive, the one that is being captured too
   std::shared_ptr<MemoryPool> pool_;
-  std::vector<std::byte*> outgrown_;  // graphs may still point there
+  std::vector<std::pair<std::byte*, i64>> outgrown_;  // scratch that graphs may still point to
   friend class Graph;
   friend class Aside;
 };
@@ -157,7 +129,15 @@ class Graph {
   i64 nodes() const { return graph_nodes(exec_); }
 
  private:
+  struct Counted {  // from before the capture until after the graph is gone
+    explicit Counted(Gpu& gpu);
+    ~Counted();
+    Gpu& gpu;
+  };
+  GraphExec end();
+
   Gpu& gpu_;
+  Counted counted_;
   std::shared_ptr<MemoryPool> pool_;
   GraphExec exec_ = nullptr;
 };

@@ -63,7 +63,15 @@ std::byte* allocate(i64 bytes) {
   check(e, "memory");
   return static_cast<std::byte*>(data);
 }
-void release(std::byte* data) noexcept { cudaFree(data); }
+i64 free_memory() noexcept {
+  std::size_t free = 0, all = 0;
+  if (cudaMemGetInfo(&free, &all) == cudaSuccess) return i64(free);
+  cudaGetLastError();
+  return 0;
+}
+void release(std::byte* data) noexcept {
+  if (cudaFree(data) != cudaSuccess) cudaGetLastError();  // not an error of whoever launches next
+}
 std::byte* allocate_host(i64 bytes) {
   void* data = nullptr;
   check(cudaMallocHost(&data, std::size_t(bytes)), "page-locked memory");

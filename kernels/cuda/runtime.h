@@ -21,7 +21,7 @@ struct Properties {
 };
 
 std::string runtime_version();  // "13.0"; of an emulated card "emulated"
-int device_count();  // 0 without a card or without its driver; never throws
+int device_count();             // 0 without a card or without its driver; never throws
 Properties properties();
 
 // True where blocks must not be cached or cut from larger ones: each stands before a page that nobody may
@@ -29,8 +29,10 @@ Properties properties();
 bool fenced();
 // nullptr when memory is short.
 std::byte* allocate(i64 bytes);
-void release(std::byte* data) noexcept;
-std::byte* allocate_host(i64 bytes);  // page-locked, so that copies are asynchronous
+// In bytes, as far as nobody else takes them; 0 where the card does not say.
+i64 free_memory() noexcept;
+void release(std::byte* data) noexcept;  // waits for the card
+std::byte* allocate_host(i64 bytes);     // page-locked, so that copies are asynchronous
 void release_host(std::byte* data) noexcept;
 
 Stream create_stream();

@@ -72,6 +72,27 @@ TEST(BlockCache, ABlockOfMoreThanHalfIsNotKept) {
   EXPECT_EQ(system.used, 0);
 }
 
+TEST(BlockCache, SomeCanGoBackAndOthersStay) {
+  System system;
+  BlockCache cache(system.from, system.to, 1 << 20);
+  std::byte *a = cache.take(128), *b = cache.take(128), *c = cache.take(128), *d = cache.take(256);
+  for (std::byte* p : {a, b, c}) cache.give(p, 128);
+  cache.give(d, 256);
+  std::vector<const std::byte*> all;
+  cache.each([&](const std::byte* data, i64 bytes) {
+    EXPECT_EQ(bytes, data == d ? 256 : 128);
+    all.push_back(data);
+  });
+  EXPECT_EQ(all, (std::vector<const std::byte*>{a, b, c, d}));
+  cache.clear([&](const std::byte* data) { return data == b || data == d; });
+  EXPECT_EQ(cache.cached(), 256);
+  EXPECT_EQ(system.used, 256);
+  EXPECT_EQ(cache.take(128), c);
+  EXPECT_EQ(cache.take(128), a);
+  EXPECT_EQ(system.taken, 4);
+  for (std::byte* p : {a, c}) cache.give(p, 128);
+}
+
 TEST(BlockCache, GivesEverythingBackBeforeItGivesUp) {
   System system{.room = 1000};
   BlockCache cache(system.from, system.to, 2000);

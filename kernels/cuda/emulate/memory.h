@@ -18,6 +18,15 @@ class MemoryInUse {
   ~MemoryInUse();
 };
 
+// While it lives, the card has `bytes` beside those that were in use when it was made.
+class MemoryCap {
+ public:
+  explicit MemoryCap(i64 bytes);
+  ~MemoryCap();
+  MemoryCap(const MemoryCap&) = delete;
+  MemoryCap& operator=(const MemoryCap&) = delete;
+};
+
 // Bytes copied from the host's memory to the card's, so far.
 i64 bytes_sent();
 

@@ -29,7 +29,7 @@ constexpr i64 kMemory = i64{8} << 30;
 struct Blocks {
   std::mutex mutex;
   std::map<std::byte*, std::pair<std::byte*, std::size_t>> pages;  // block -> its accessible pages
-  i64 bytes = 0, sent = 0;
+  i64 most = kMemory, bytes = 0, sent = 0;
   int users = 0;
 
   bool holds(const void* p) const {
@@ -80,6 +80,17 @@ MemoryInUse::~MemoryInUse() {
   if (--b.users == 0) protect(b, PROT_NONE);
 }
 
+MemoryCap::MemoryCap(i64 bytes) {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  b.most = b.bytes + bytes;
+}
+MemoryCap::~MemoryCap() {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  b.most = kMemory;
+}
+
 i64 bytes_sent() {
   Blocks& b = blocks();
   const std::lock_guard lock(b.mutex);
@@ -110,10 +121,16 @@ Properties properties() {
 
 bool fenced() { return true; }
 
+i64 free_memory() noexcept {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  return b.most - b.bytes;
+}
+
 std::byte* allocate(i64 bytes) {
   Blocks& b = blocks();
   const std::lock_guard lock(b.mutex);
-  if (bytes > kMemory - b.bytes) return nullptr;
+  if (bytes > b.most - b.bytes) return nullptr;
   const std::size_t usable = (std::size_t(bytes < 1 ? 1 : bytes) + page() - 1) / page() * page();
   void* const area =
       mmap(nullptr, usable + page(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -124,7 +141,7 @@ std::byte* allocate(i64 bytes) {
   if (b.users == 0) mprotect(first, usable, PROT_NONE);
   std::byte* const data = first + (usable - std::size_t(bytes)) / 16 * 16;
   b.pages[data] = {first, usable};
-  b.bytes += bytes;
+  b.bytes += i64(first + usable - data);
   return data;
 }
 
