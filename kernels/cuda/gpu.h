@@ -43,6 +43,9 @@ class Gpu {
   static Gpu& instance();
 
   const Properties& properties() const { return properties_; }
+  // From now on kernels choose their tiles and cut their sums as on a card of so many multiprocessors: what
+  // large batches run on any card, tests reach with small ones.
+  void suppose_multiprocessors(int count) { properties_.multiprocessors = count; }
   Stream stream() const { return lanes_[at_].stream; }
   const std::shared_ptr<MemoryPool>& pool() const { return pool_; }
   void synchronize() { cuda::synchronize(stream()); }

@@ -4,6 +4,7 @@
 //   launch(gpu, {.op, .grid, .block, .shared}, kernel, arguments...)
 //   dynamic_shared<T>()                the launch's `shared` bytes, 16-byte aligned
 //   copy_async16/4, _commit, _wait<n>  from global to shared memory, 16 or 4 bytes a thread, in groups
+//   check_aligned(p, bytes)            before a wide access; nothing on a card, which looks itself
 //   mma_*, ldmatrix_*                  products of tensor cores, one warp together (fragments as in the PTX
 //   manual)
 // Only for .cu files and what only they include.

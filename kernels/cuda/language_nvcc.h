@@ -39,6 +39,8 @@ __device__ __forceinline__ T* dynamic_shared() {
   return reinterpret_cast<T*>(offramp_dynamic_shared);
 }
 
+__device__ __forceinline__ void check_aligned(const void*, int) {}
+
 __device__ __forceinline__ u32 shared_address(const void* p) { return u32(__cvta_generic_to_shared(p)); }
 
 // `valid` false: the 16 bytes become zero and nothing is read.

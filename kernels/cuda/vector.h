@@ -14,6 +14,18 @@ struct Floats {
 template <class T>
 inline constexpr int kWide = 16 / int(sizeof(T));
 
+// The Q that begins at p, which is aligned to it: anything else is an error on a card, and in the emulation.
+template <class Q, class T>
+__device__ __forceinline__ const Q& whole(const T* p) {
+  check_aligned(p, int(sizeof(Q)));
+  return *reinterpret_cast<const Q*>(p);
+}
+template <class Q, class T>
+__device__ __forceinline__ Q& whole(T* p) {
+  check_aligned(p, int(sizeof(Q)));
+  return *reinterpret_cast<Q*>(p);
+}
+
 __device__ __forceinline__ float to_float(float v) { return v; }
 __device__ __forceinline__ float to_float(Bf16 v) { return float(v); }
 
@@ -24,11 +36,11 @@ __device__ __forceinline__ Floats<n> load(const float* p) {
   if constexpr (n % 4 == 0) {
 #pragma unroll
     for (int i = 0; i < n; i += 4) {
-      const float4 q = *reinterpret_cast<const float4*>(p + i);
+      const float4 q = whole<float4>(p + i);
       out.v[i] = q.x, out.v[i + 1] = q.y, out.v[i + 2] = q.z, out.v[i + 3] = q.w;
     }
   } else if constexpr (n == 2) {
-    const float2 q = *reinterpret_cast<const float2*>(p);
+    const float2 q = whole<float2>(p);
     out.v[0] = q.x, out.v[1] = q.y;
   } else {
     static_assert(n == 1);
@@ -46,14 +58,14 @@ __device__ __forceinline__ Floats<n> load(const Bf16* p) {
   if constexpr (n % 8 == 0) {
 #pragma unroll
     for (int i = 0; i < n; i += 8) {
-      const uint4 q = *reinterpret_cast<const uint4*>(p + i);
+      const uint4 q = whole<uint4>(p + i);
       two(i, q.x), two(i + 2, q.y), two(i + 4, q.z), two(i + 6, q.w);
     }
   } else if constexpr (n == 4) {
-    const uint2 q = *reinterpret_cast<const uint2*>(p);
+    const uint2 q = whole<uint2>(p);
     two(0, q.x), two(2, q.y);
   } else if constexpr (n == 2) {
-    two(0, *reinterpret_cast<const unsigned*>(p));
+    two(0, whole<unsigned>(p));
   } else {
     static_assert(n == 1);
     out.v[0] = float(*p);
@@ -66,9 +78,9 @@ __device__ __forceinline__ void store(float* p, const Floats<n>& x) {
   if constexpr (n % 4 == 0) {
 #pragma unroll
     for (int i = 0; i < n; i += 4)
-      *reinterpret_cast<float4*>(p + i) = make_float4(x.v[i], x.v[i + 1], x.v[i + 2], x.v[i + 3]);
+      whole<float4>(p + i) = make_float4(x.v[i], x.v[i + 1], x.v[i + 2], x.v[i + 3]);
   } else if constexpr (n == 2) {
-    *reinterpret_cast<float2*>(p) = make_float2(x.v[0], x.v[1]);
+    whole<float2>(p) = make_float2(x.v[0], x.v[1]);
   } else {
     static_assert(n == 1);
     *p = x.v[0];
@@ -79,13 +91,12 @@ __device__ __forceinline__ void store(Bf16* p, const Floats<n>& x) {
   if constexpr (n % 8 == 0) {
 #pragma unroll
     for (int i = 0; i < n; i += 8)
-      *reinterpret_cast<uint4*>(p + i) =
-          make_uint4(pack_bf16(x.v[i], x.v[i + 1]), pack_bf16(x.v[i + 2], x.v[i + 3]),
-                     pack_bf16(x.v[i + 4], x.v[i + 5]), pack_bf16(x.v[i + 6], x.v[i + 7]));
+      whole<uint4>(p + i) = make_uint4(pack_bf16(x.v[i], x.v[i + 1]), pack_bf16(x.v[i + 2], x.v[i + 3]),
+                                       pack_bf16(x.v[i + 4], x.v[i + 5]), pack_bf16(x.v[i + 6], x.v[i + 7]));
   } else if constexpr (n == 4) {
-    *reinterpret_cast<uint2*>(p) = make_uint2(pack_bf16(x.v[0], x.v[1]), pack_bf16(x.v[2], x.v[3]));
+    whole<uint2>(p) = make_uint2(pack_bf16(x.v[0], x.v[1]), pack_bf16(x.v[2], x.v[3]));
   } else if constexpr (n == 2) {
-    *reinterpret_cast<unsigned*>(p) = pack_bf16(x.v[0], x.v[1]);
+    whole<unsigned>(p) = pack_bf16(x.v[0], x.v[1]);
   } else {
     static_assert(n == 1);
     *p = Bf16(x.v[0]);
@@ -117,8 +128,8 @@ __device__ __forceinline__ Eight<float> fetch(const float* p, bool wide, int cou
   Eight<float> out = {make_float4(0, 0, 0, 0), make_float4(0, 0, 0, 0)};
   if (wide) {
     if (count > 0) {
-      out.low = *reinterpret_cast<const float4*>(p);
-      out.high = *reinterpret_cast<const float4*>(p + 4);
+      out.low = whole<float4>(p);
+      out.high = whole<float4>(p + 4);
     }
     return out;
   }
@@ -130,7 +141,7 @@ __device__ __forceinline__ Eight<float> fetch(const float* p, bool wide, int cou
 __device__ __forceinline__ Eight<Bf16> fetch(const Bf16* p, bool wide, int count) {
   Eight<Bf16> out = {make_uint4(0, 0, 0, 0)};
   if (wide) {
-    if (count > 0) out.pairs = *reinterpret_cast<const uint4*>(p);
+    if (count > 0) out.pairs = whole<uint4>(p);
     return out;
   }
   Bf16 apart[8];

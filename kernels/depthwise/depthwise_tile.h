@@ -136,7 +136,7 @@ __device__ __forceinline__ ItemPlace place_of(const DepthwiseItems& d, i64 index
 }
 
 // Two neighbouring channels in shared memory.
-__device__ __forceinline__ float2 two(const float* p) { return *reinterpret_cast<const float2*>(p); }
+__device__ __forceinline__ float2 two(const float* p) { return whole<float2>(p); }
 __device__ __forceinline__ float2 two(const Bf16* p) {
   const u32 pair = *reinterpret_cast<const u32*>(p);
   return make_float2(__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u));

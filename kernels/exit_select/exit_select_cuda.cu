@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/warp.h"
 #include "kernels/exit_select/exit_select.h"
@@ -128,12 +130,12 @@ constexpr int kBlock = 256;
 
 template <class T, int n>
 __global__ void __launch_bounds__(kBlock) gather(ExitGatherCallT<T> call) {
-  const i64 row = blockIdx.y;
+  const i64 row = blockIdx.x;
   if (row >= *call.count) return;
   const T* const from = call.x + i64(call.row[row]) * call.length;
   T* const to = call.y + row * call.length;
-  for (i64 i = (i64(blockIdx.x) * kBlock + threadIdx.x) * n; i < call.length;
-       i += i64(gridDim.x) * kBlock * n)
+  for (i64 i = (i64(blockIdx.y) * kBlock + threadIdx.x) * n; i < call.length;
+       i += i64(gridDim.y) * kBlock * n)
     store<n>(to + i, load<n>(from + i));
 }
 
@@ -147,8 +149,9 @@ template <class T>
 void run_gather(Exec& exec, const ExitGatherCallT<T>& call) {
   constexpr int n = kWide<T>;
   const bool wide = aligned_for(call.x, call.length, n) && aligned_for(call.y, call.length, n);
-  const i64 blocks = ceil_div(call.length, i64(kBlock) * (wide ? n : 1) * 2);
-  launch(*exec.gpu(), {.op = "exit_gather/any/cuda", .grid = blocks, .block = kBlock, .grid_y = call.batch},
+  const i64 blocks = std::min(ceil_div(call.length, i64(kBlock) * (wide ? n : 1) * 2), i64{1024});
+  // Rows along x: y ends at 65,535.
+  launch(*exec.gpu(), {.op = "exit_gather/any/cuda", .grid = call.batch, .block = kBlock, .grid_y = blocks},
          wide ? gather<T, n> : gather<T, 1>, call);
 }
 template <class T>

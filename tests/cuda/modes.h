@@ -1,5 +1,6 @@
-// The three ways of computing on a card, for typed tests: the element type, how floats are multiplied, and
-// how far from exact results a sum of products may lie relative to the sum of the products' magnitudes.
+// The three ways of computing on a card, for typed tests: the element type, how floats are multiplied, how
+// far an operand is rounded before it is multiplied (relative), and how far from a host's results those may
+// lie that are compared on a whole tensor's scale.
 #pragma once
 #include <cmath>
 
@@ -12,17 +13,17 @@ namespace offramp::testing {
 struct ExactFloat {
   using T = float;
   static constexpr cuda::Math kMath = cuda::Math::f32;
-  static constexpr double kTolerance = 2e-6;
+  static constexpr double kTolerance = 2e-6, kOperand = 0;
 };
 struct TensorFloat {
   using T = float;
   static constexpr cuda::Math kMath = cuda::Math::tf32;
-  static constexpr double kTolerance = 1e-3;
+  static constexpr double kTolerance = 1e-3, kOperand = 0x1p-11;
 };
 struct BFloat {
   using T = Bf16;
   static constexpr cuda::Math kMath = cuda::Math::f32;
-  static constexpr double kTolerance = 1e-2;
+  static constexpr double kTolerance = 1e-2, kOperand = 0x1p-8;
 };
 using Modes = ::testing::Types<ExactFloat, TensorFloat, BFloat>;
 

@@ -1,8 +1,10 @@
-// Every row of the card's tables of gemm and conv2d against the host: those the doors take, and those of
-// libraries, which are only run by name.
+// Every row of the card's tables of gemm and conv2d against the reference in double: those the doors take,
+// and those of libraries, which are only run by name.
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/conv2d_ref.h"
 #include "kernels/gemm/gemm.h"
-#include "tests/cuda/modes.h"
+#include "kernels/gemm/gemm_ref.h"
+#include "tests/cuda/oracle.h"
 
 namespace offramp::kernels {
 namespace {
@@ -22,17 +24,22 @@ constexpr Finish kFinishes[] = {
     {false, false, false}, {true, false, false}, {true, true, false}, {true, true, true}};
 Act act_of(const Finish& f, bool whole) { return !f.bias ? Act::none : whole ? Act::relu : Act::hard_swish; }
 
-// Libraries may cut off the operands of tf32, which our rows round: up to 2^-10 of each.
+// Libraries may cut off the operands of tf32, which our rows round: an error of one sign, up to 2^-10 of each
+// operand, and round in places of their own; they are held to a whole tensor's scale.
 template <class Mode>
-double tolerance(bool library, bool whole) {
-  if (whole && std::is_same_v<typename Mode::T, float>) return 0;
-  return library && Mode::kMath == offramp::cuda::Math::tf32 ? 2.5e-3 : Mode::kTolerance;
+::testing::AssertionResult is_right(bool library, bool whole, const std::vector<float>& got,
+                                    const Wanted& want) {
+  using T = typename Mode::T;
+  if (!library) return matches<T>(got, want, whole);
+  if (whole && std::is_same_v<T, float>) return is_stored<T>(got, want.value);
+  const std::vector<float> value(want.value.begin(), want.value.end());
+  return near(got, value, Mode::kMath == offramp::cuda::Math::tf32 ? 2.5e-3 : Mode::kTolerance);
 }
 
 template <class Mode>
 void check_gemm(const cuda::GemmRow<typename Mode::T>& row) {
   using T = typename Mode::T;
-  Exec card(offramp::cuda::Gpu::instance(), Mode::kMath), host;
+  Exec card(offramp::cuda::Gpu::instance(), Mode::kMath);
   for (const GemmDims& d : {GemmDims{1, 1, 1}, {1, 10, 96}, {33, 17, 1}, {37, 21, 45}, {64, 128, 72}})
     for (const bool turned_a : {false, true})
       for (const bool turned_b : {false, true})
@@ -45,8 +52,7 @@ void check_gemm(const cuda::GemmRow<typename Mode::T>& row) {
             const auto a = values<T>(whole, d.m * d.k, 1), b = values<T>(whole, d.n * d.k, 2),
                        bias = values<T>(whole, d.n, 3), residual = values<T>(whole, outs, 4);
             const Act act = act_of(finish, whole);
-            std::vector<float> c(residual);
-            const auto call = [&]<class V>(const V* pa, const float* pb, const float* pbias,
+            const auto call = [&]<class V>(const V* pa, const ParamOf<V>* pb, const ParamOf<V>* pbias,
                                            const V* presidual, V* pc) {
               return GemmCallT<V>{.dims = d,
                                   .a = pa,
@@ -61,18 +67,32 @@ void check_gemm(const cuda::GemmRow<typename Mode::T>& row) {
                                   .c = pc,
                                   .c_row = c_row};
             };
-            gemm(host, call(a.data(), b.data(), bias.data(), residual.data(), c.data()));
+            Wanted want = sums<Mode>(d.k, [&](const Map& f) {
+              const Doubles fa = mapped(f, a), fb = mapped(f, b);
+              Doubles all(static_cast<size_t>(outs)), out;
+              auto plain = call(fa.data(), fb.data(), static_cast<const double*>(nullptr),
+                                static_cast<const double*>(nullptr), all.data());
+              plain.bias = plain.residual = nullptr, plain.act = Act::none;
+              gemm_ref(plain);
+              for (i64 i = 0; i < d.m; ++i)
+                for (i64 j = 0; j < d.n; ++j) out.push_back(all[size_t(i * c_row + j)]);
+              return out;
+            });
+            want = then(std::move(want), 1.5, [&](i64 i, double v) {
+              if (finish.bias) v += double(bias[size_t(i % d.n)]);
+              if (finish.residual) v += double(residual[size_t(i / d.n * c_row + i % d.n)]);
+              return apply_act(act, v);
+            });
             DeviceArray<T> da(a), dresidual(residual), dc(outs);
             DeviceArray<float> db(b), dbias(bias);
             T* const out = finish.in_place ? dresidual.data() : dc.data();
             row.run(card, call(static_cast<const T*>(da.data()), db.data(), dbias.data(),
                                static_cast<const T*>(dresidual.data()), out));
             const std::vector<float> all = (finish.in_place ? dresidual : dc).floats();
-            std::vector<float> got, want;
+            std::vector<float> got;
             for (i64 i = 0; i < d.m; ++i)
-              for (i64 j = 0; j < d.n; ++j)
-                got.push_back(all[i * c_row + j]), want.push_back(c[i * c_row + j]);
-            EXPECT_TRUE(near(got, want, tolerance<Mode>(!row.selectable, whole)));
+              for (i64 j = 0; j < d.n; ++j) got.push_back(all[size_t(i * c_row + j)]);
+            EXPECT_TRUE(is_right<Mode>(!row.selectable, whole, got, want));
             EXPECT_TRUE(dc.intact() && dresidual.intact());
             // Between the rows of c nothing is written.
             for (i64 i = 0; i < d.m; ++i)
@@ -86,7 +106,7 @@ void check_gemm(const cuda::GemmRow<typename Mode::T>& row) {
 template <class Mode>
 void check_conv2d(const cuda::Conv2dRow<typename Mode::T>& row) {
   using T = typename Mode::T;
-  Exec card(offramp::cuda::Gpu::instance(), Mode::kMath), host;
+  Exec card(offramp::cuda::Gpu::instance(), Mode::kMath);
   i64 taken = 0;
   for (const Conv2dDims& d : {
            Conv2dDims{.n = 2, .h = 9, .w = 8, .c_in = 3, .c_out = 16, .kernel = 3, .stride = 2, .pad = 1},
@@ -107,8 +127,9 @@ void check_conv2d(const cuda::Conv2dRow<typename Mode::T>& row) {
           // Cropped: the centre of a larger kernel over more channels.
           const i64 per = d.c_in / d.groups, big_k = d.kernel + (cropped ? 2 : 0),
                     big_c = per + (cropped ? 5 : 0);
-          const auto view = [&](const float* p) {
-            return crop_kernel(WeightView{p, big_k * big_k * big_c, big_k * big_c, big_c}, big_k, d.kernel);
+          const auto view = [&]<class V>(const V* p) {
+            return crop_kernel(WeightViewT<V>{p, big_k * big_k * big_c, big_k * big_c, big_c}, big_k,
+                               d.kernel);
           };
           const Extent out = conv2d_out(d);
           const i64 outs = d.n * out.h * out.w * d.c_out;
@@ -116,9 +137,8 @@ void check_conv2d(const cuda::Conv2dRow<typename Mode::T>& row) {
                      w = values<T>(whole, d.c_out * big_k * big_k * big_c, 2),
                      bias = values<T>(whole, d.c_out, 3), residual = values<T>(whole, outs, 4);
           const Act act = act_of(finish, whole);
-          std::vector<float> y(static_cast<size_t>(outs));
-          const auto call = [&]<class V>(const V* px, const float* pw, const float* pbias, const V* presidual,
-                                         V* py) {
+          const auto call = [&]<class V>(const V* px, const ParamOf<V>* pw, const ParamOf<V>* pbias,
+                                         const V* presidual, V* py) {
             return Conv2dCallT<V>{.dims = d,
                                   .out_h = out.h,
                                   .out_w = out.w,
@@ -129,14 +149,27 @@ void check_conv2d(const cuda::Conv2dRow<typename Mode::T>& row) {
                                   .act = act,
                                   .y = py};
           };
-          conv2d(host, call(x.data(), w.data(), bias.data(), residual.data(), y.data()));
+          Wanted want = sums<Mode>(d.kernel * d.kernel * per, [&](const Map& f) {
+            const Doubles fx = mapped(f, x), fw = mapped(f, w);
+            Doubles y = room_for(outs);
+            auto plain = call(fx.data(), fw.data(), static_cast<const double*>(nullptr),
+                              static_cast<const double*>(nullptr), y.data());
+            plain.bias = plain.residual = nullptr, plain.act = Act::none;
+            conv2d_ref(plain);
+            return y;
+          });
+          want = then(std::move(want), 1.5, [&](i64 i, double v) {
+            if (finish.bias) v += double(bias[size_t(i % d.c_out)]);
+            if (finish.residual) v += double(residual[size_t(i)]);
+            return apply_act(act, v);
+          });
           DeviceArray<T> dx(x), dresidual(residual), dy(outs);
           DeviceArray<float> dw(w), dbias(bias);
           T* const result = finish.in_place ? dresidual.data() : dy.data();
           row.run(card, call(static_cast<const T*>(dx.data()), dw.data(), dbias.data(),
                              static_cast<const T*>(dresidual.data()), result));
           EXPECT_TRUE(
-              near((finish.in_place ? dresidual : dy).floats(), y, tolerance<Mode>(!row.selectable, whole)));
+              is_right<Mode>(!row.selectable, whole, (finish.in_place ? dresidual : dy).floats(), want));
           EXPECT_TRUE(dy.intact() && dresidual.intact());
         }
   }

@@ -266,6 +266,17 @@ TEST(CudaTraining, LearnedConfidencesTrain) {
   EXPECT_TRUE(std::isfinite(loss));
 }
 
+// Of all weights together, relative. Not of the one that is farthest: under adamw a weight whose gradient is
+// rounding alone walks the learning rate either way, every step, on the host's targets too.
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double apart = 0, all = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    apart += (double(a[i]) - double(b[i])) * (double(a[i]) - double(b[i]));
+    all += double(b[i]) * double(b[i]);
+  }
+  return std::sqrt(apart / all);
+}
+
 // Steps 3 and later are replays of a captured graph.
 TEST(CudaTraining, CapturedStepsAreTheHosts) {
   OFFRAMP_NEEDS_CARD();
@@ -276,14 +287,19 @@ TEST(CudaTraining, CapturedStepsAreTheHosts) {
     if (variant == std::string("averaged"))
       config.train.optimizer = "adamw", config.train.ema = 0.9, config.train.equilibrium = true;
     if (variant == std::string("taught")) config.train.teacher = "supernet";
-    Exec host, card(cuda::Gpu::instance(), cuda::Math::f32), bf16(cuda::Gpu::instance(), cuda::Math::bf16);
+    Exec host, portable(Target::portable), card(cuda::Gpu::instance(), cuda::Math::f32),
+        bf16(cuda::Gpu::instance(), cuda::Math::bf16);
     const nas::Regime regime = regime_of(config, 2, 0.02);
     double host_loss = 0, card_loss = 0, bf16_loss = 0;
     const auto want = trained(host, toy, config, regime, &host_loss),
                got = trained(card, toy, config, regime, &card_loss);
     EXPECT_NEAR(card_loss, host_loss, 1e-3 * host_loss);
     ASSERT_EQ(got.size(), want.size());
-    EXPECT_TRUE(near(got, want, 2e-2));
+    // No farther from the host than thrice what its targets are from each other.
+    const double targets = host.target() == Target::portable
+                               ? 5e-3
+                               : distance(trained(portable, toy, config, regime, nullptr), want);
+    EXPECT_LE(distance(got, want), 3 * targets);
     EXPECT_EQ(trained(card, toy, config, regime, nullptr), got);
     trained(bf16, toy, config, regime, &bf16_loss);
     EXPECT_NEAR(bf16_loss, host_loss, 0.1 * host_loss);

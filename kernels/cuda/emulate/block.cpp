@@ -1,11 +1,14 @@
 // Runs the threads of one block after another, as fibers, and what they do together.
 #ifdef OFFRAMP_CUDA_EMULATED
+#include <link.h>
+
 #include <algorithm>
 #include <array>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "kernels/cuda/emulate/fibers.h"
@@ -130,8 +133,27 @@ bool release(Machine& m) {
   return any;
 }
 
-void run_block(Machine& m, const std::vector<int>& order) {
+// Where the arrays lie that kernels declare shared: the thread-local data of this binary that starts as
+// zeros. There is no other, the house has no thread-local state.
+std::span<std::byte> declared_shared() {
+  std::span<std::byte> found;
+  dl_iterate_phdr(
+      [](dl_phdr_info* object, std::size_t, void* to) {
+        for (int i = 0; i < object->dlpi_phnum; ++i) {
+          const auto& part = object->dlpi_phdr[i];
+          if (part.p_type != PT_TLS || !object->dlpi_tls_data) continue;
+          *static_cast<std::span<std::byte>*>(to) = {
+              static_cast<std::byte*>(object->dlpi_tls_data) + part.p_filesz, part.p_memsz - part.p_filesz};
+        }
+        return 1;  // the first object is the binary
+      },
+      &found);
+  return found;
+}
+
+void run_block(Machine& m, const std::vector<int>& order, std::span<std::byte> declared) {
   std::fill(m.shared.begin(), m.shared.end(), std::byte{0xff});  // NaN
+  std::fill(declared.begin(), declared.end(), std::byte{0xff});
   for (int t = 0; t < m.threads; ++t) {
     Fiber& f = m.fibers[std::size_t(t)];
     f.context = make_context(m.stacks.data() + std::size_t(t) * kStack, kStack, entry);
@@ -160,30 +182,47 @@ void run_block(Machine& m, const std::vector<int>& order) {
   }
 }
 
+// What a card of compute capability 8.0 or later refuses.
+void require_possible(const Launch& l) {
+  constexpr i64 kMostX = (i64{1} << 31) - 1, kMostYZ = 65535, kMostShared = 227 * 1024;
+  if (l.block > kMostThreads || l.block < 1)
+    throw Error(std::string("cuda: ") + l.op + ": block of " + std::to_string(l.block) + " threads");
+  if (l.shared > kMostShared)
+    throw Error(std::string("cuda: ") + l.op + ": " + std::to_string(l.shared) + " bytes of shared memory");
+  if (l.grid > kMostX || l.grid_y > kMostYZ || l.grid_z > kMostYZ)
+    throw Error(std::string("cuda: ") + l.op + ": grid of " + std::to_string(l.grid) + " x " +
+                std::to_string(l.grid_y) + " x " + std::to_string(l.grid_z) + " blocks");
+}
+
+// 0 .. count - 1 in an order that the seed decides.
+std::vector<int> shuffled(i64 count, u64 seed, u64 stream) {
+  std::vector<int> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  Rng rng(seed, stream);
+  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(u32(i))]);
+  return order;
+}
+
 void run_now(const Launch& l, const std::function<void()>& thread) {
   static std::mutex one_launch;
   const std::lock_guard lock(one_launch);
   Machine& m = machine();
-  if (l.block > kMostThreads || l.block < 1)
-    throw Error(std::string("cuda: ") + l.op + ": block of " + std::to_string(l.block) + " threads");
-  if (l.shared > 227 * 1024) throw Error(std::string("cuda: ") + l.op + ": too much shared memory");
   m.threads = l.block;
   m.body = &thread;
   m.shared.assign(std::size_t(l.shared) + 16, std::byte{});
-  std::vector<int> order(static_cast<std::size_t>(l.block));
-  std::iota(order.begin(), order.end(), 0);
-  Rng rng(1, m.launches++);
-  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(u32(i))]);
+  const u64 number = m.launches++;
+  const std::vector<int> threads = shuffled(l.block, 1, number),
+                         blocks = shuffled(l.grid * l.grid_y * l.grid_z, 2, number);
   block_size = {unsigned(l.block), 1, 1};
   grid_size = {unsigned(l.grid), unsigned(l.grid_y), unsigned(l.grid_z)};
+  const std::span<std::byte> declared = declared_shared();
   const MemoryInUse in_use;
   try {
-    for (unsigned z = 0; z < grid_size.z; ++z)
-      for (unsigned y = 0; y < grid_size.y; ++y)
-        for (unsigned x = 0; x < grid_size.x; ++x) {
-          block_index = {x, y, z};
-          run_block(m, order);
-        }
+    for (const int block : blocks) {
+      const unsigned row = unsigned(block) / grid_size.x;
+      block_index = {unsigned(block) % grid_size.x, row % grid_size.y, row / grid_size.y};
+      run_block(m, threads, declared);
+    }
   } catch (const std::exception& e) {
     throw Error(std::string("cuda: ") + l.op + ": " + e.what());
   }
@@ -220,7 +259,14 @@ const std::byte* gather(const void* mine, int bytes) {
   return warp.slots[0];
 }
 
+void misaligned(const void* p, int bytes) {
+  throw Error("an access of " + std::to_string(bytes) + " bytes at an address that is " +
+              std::to_string(reinterpret_cast<std::uintptr_t>(p) % std::uintptr_t(bytes)) +
+              " beyond a multiple");
+}
+
 void run(Gpu& gpu, const Launch& launch, std::function<void()> thread) {
+  require_possible(launch);
   submit(gpu.stream(), [launch, thread = std::move(thread)] { run_now(launch, thread); });
 }
 
@@ -275,6 +321,8 @@ namespace {
 // Lane i gives row i % 8 of matrix i / 8.
 template <int kMatrices, bool kTransposed>
 void load_matrices(u32* r, const void* row) {
+  const int lanes = 8 * kMatrices;  // whose addresses count
+  if (emulate::lane() < lanes) check_aligned(row, 16);
   const std::byte* all = emulate::gather(&row, sizeof row);
   const int lane = emulate::lane();
   const auto at = [&](int matrix, int i, int j) {
@@ -297,11 +345,13 @@ void ldmatrix_x2(u32 (&r)[2], const void* row) { load_matrices<2, false>(r, row)
 void ldmatrix_x2_transposed(u32 (&r)[2], const void* row) { load_matrices<2, true>(r, row); }
 
 void copy_async16(void* to, const void* from, bool valid) {
-  if (reinterpret_cast<std::uintptr_t>(to) % 16 || (valid && reinterpret_cast<std::uintptr_t>(from) % 16))
-    throw Error("copy_async16: an address that is no multiple of 16");
+  check_aligned(to, 16);
+  if (valid) check_aligned(from, 16);
   my_fiber().copies.push_back({to, valid ? from : nullptr, 16});
 }
 void copy_async4(void* to, const void* from, bool valid) {
+  check_aligned(to, 4);
+  if (valid) check_aligned(from, 4);
   my_fiber().copies.push_back({to, valid ? from : nullptr, 4});
 }
 void copy_async_commit() { my_fiber().groups.push_back(my_fiber().copies.size()); }

@@ -1,7 +1,9 @@
 // Bodies of language.h for a plain compiler: the blocks of a launch run one after the other, the threads of a
 // block as fibers of one operating-system thread that change places where CUDA's threads wait for each other.
-// Between two waits threads run in an order that changes from launch to launch, so that a missing barrier
-// shows. Shared memory is filled with NaN before every block.
+// Blocks, and threads between two waits, run in an order that changes from launch to launch (the same in
+// every run of a program), so that a missing barrier shows, and a sum that depends on who is done first.
+// Shared memory is filled with NaN before every block. What a card refuses is an Error: grids, blocks and
+// shared memory that are too large, wide accesses that are not aligned.
 #pragma once
 #include <cmath>
 #include <cstring>
@@ -16,7 +18,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
-#define __shared__ static
+#define __shared__ static thread_local  // so that they lie side by side (block.cpp)
 #define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
 
@@ -54,6 +56,8 @@ void exchange(unsigned mask, const void* mine, void* of_lane_from, int from, int
 const std::byte* gather(const void* mine, int bytes);
 std::byte* dynamic_shared_memory();
 int lane();
+
+[[noreturn]] void misaligned(const void* p, int bytes);
 
 // Runs the launch, or notes it when the stream is being captured.
 void run(Gpu& gpu, const Launch& launch, std::function<void()> thread);
@@ -148,6 +152,10 @@ void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
 template <class T>
 T* dynamic_shared() {
   return reinterpret_cast<T*>(emulate::dynamic_shared_memory());
+}
+
+inline void check_aligned(const void* p, int bytes) {
+  if (reinterpret_cast<uintptr_t>(p) % unsigned(bytes)) emulate::misaligned(p, bytes);
 }
 
 // Done when the thread waits for them, not before: what reads too early reads what was there.
