@@ -99,8 +99,9 @@ __global__ void __launch_bounds__(kBlock) all_rows(ExpectedLossCallT<T> call, do
       const double weight = call.of_truth * share * n / (2 * (hit ? hits[e] : n - hits[e]));
       loss -= weight * log(hit ? clamped : 1 - clamped);
       if (clamped == c) g += weight * (c - (hit ? 1 : 0));
-      if (call.peaks) {
-        const double off = c - call.peaks[e * call.classes + call.target[s]];
+      const double peak = call.peaks ? call.peaks[e * call.classes + call.target[s]] : -1;
+      if (peak >= 0) {
+        const double off = c - peak;
         loss += call.of_peak * share * off * off;
         g += call.of_peak * share * 2 * off * c * (1 - c);
       }
