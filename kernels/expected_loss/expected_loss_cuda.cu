@@ -2,6 +2,7 @@
 // partial sums are added in the order of the threads.
 #include "kernels/cuda/vector.h"
 #include "kernels/expected_loss/expected_loss.h"
+#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -114,9 +115,11 @@ __global__ void __launch_bounds__(kBlock) all_rows(ExpectedLossCallT<T> call, do
 
 template <class T>
 void run(Exec& exec, const ExpectedLossCallT<T>& call) {
+  constexpr const char* kRow = "expected_loss/any/cuda";
+  if (!note(exec, kRow, expected_loss_cost(call.rows, call.classes, call.exits))) return;
   Gpu& gpu = *exec.gpu();
   double* const entropy = reinterpret_cast<double*>(gpu.scratch(2 * call.exits * call.rows));
-  launch(gpu, {.op = "expected_loss/any/cuda", .grid = 1, .block = kBlock}, all_rows<T>, call, entropy);
+  launch(gpu, {.op = kRow, .grid = 1, .block = kBlock}, all_rows<T>, call, entropy);
 }
 
 }  // namespace
