@@ -347,28 +347,48 @@ TEST(CudaTraining, StepsWithPeaksAreCaptured) {
   EXPECT_NE(without.run(card, true), captured);
 }
 
-// Steps 3 and later are replays of a captured graph.
+// Length of the difference over the length of what is wanted.
+double apart(const std::vector<float>& got, const std::vector<float>& want) {
+  double difference = 0, all = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    difference += std::pow(double(got[i]) - double(want[i]), 2);
+    all += std::pow(double(want[i]), 2);
+  }
+  return std::sqrt(difference / all);
+}
+
+// Steps 3 and later are replays of a captured graph. The weights may be `most` apart, all together: AdamW
+// moves a weight without a gradient by a whole learning rate whichever way rounding has it.
+void expect_captured_steps_are_the_hosts(const nas::SearchConfig& config, double most) {
+  const Toy toy;
+  Exec host, card(cuda::Gpu::instance(), cuda::Math::f32), bf16(cuda::Gpu::instance(), cuda::Math::bf16);
+  const nas::Regime regime = regime_of(config, 2, 0.02);
+  double host_loss = 0, card_loss = 0, bf16_loss = 0;
+  const auto want = trained(host, toy, config, regime, &host_loss),
+             got = trained(card, toy, config, regime, &card_loss);
+  EXPECT_NEAR(card_loss, host_loss, 1e-3 * host_loss);
+  ASSERT_EQ(got.size(), want.size());
+  EXPECT_LT(apart(got, want), most);
+  EXPECT_EQ(trained(card, toy, config, regime, nullptr), got);
+  trained(bf16, toy, config, regime, &bf16_loss);
+  EXPECT_NEAR(bf16_loss, host_loss, 0.1 * host_loss);
+}
+
 TEST(CudaTraining, CapturedStepsAreTheHosts) {
   OFFRAMP_NEEDS_CARD();
-  const Toy toy;
-  for (const char* variant : {"plain", "averaged", "taught"}) {
-    SCOPED_TRACE(variant);
-    nas::SearchConfig config = toy_config();
-    if (variant == std::string("averaged"))
-      config.train.optimizer = "adamw", config.train.ema = 0.9, config.train.equilibrium = true;
-    if (variant == std::string("taught")) config.train.teacher = "supernet";
-    Exec host, card(cuda::Gpu::instance(), cuda::Math::f32), bf16(cuda::Gpu::instance(), cuda::Math::bf16);
-    const nas::Regime regime = regime_of(config, 2, 0.02);
-    double host_loss = 0, card_loss = 0, bf16_loss = 0;
-    const auto want = trained(host, toy, config, regime, &host_loss),
-               got = trained(card, toy, config, regime, &card_loss);
-    EXPECT_NEAR(card_loss, host_loss, 1e-3 * host_loss);
-    ASSERT_EQ(got.size(), want.size());
-    EXPECT_TRUE(near(got, want, 2e-2));
-    EXPECT_EQ(trained(card, toy, config, regime, nullptr), got);
-    trained(bf16, toy, config, regime, &bf16_loss);
-    EXPECT_NEAR(bf16_loss, host_loss, 0.1 * host_loss);
-  }
+  expect_captured_steps_are_the_hosts(toy_config(), 1e-5);
+}
+TEST(CudaTraining, CapturedStepsOfAdamWWithAveragesAreTheHosts) {
+  OFFRAMP_NEEDS_CARD();
+  nas::SearchConfig config = toy_config();
+  config.train.optimizer = "adamw", config.train.ema = 0.9, config.train.equilibrium = true;
+  expect_captured_steps_are_the_hosts(config, 2e-2);
+}
+TEST(CudaTraining, CapturedStepsWithATeacherAreTheHosts) {
+  OFFRAMP_NEEDS_CARD();
+  nas::SearchConfig config = toy_config();
+  config.train.teacher = "supernet";
+  expect_captured_steps_are_the_hosts(config, 1e-5);
 }
 
 TEST(CudaTraining, SupernetTrains) {
