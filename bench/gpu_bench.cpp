@@ -1,6 +1,5 @@
-// Networks on a card, training steps or inference: eager and as a captured graph, against the floor: the sum
-// over the kernel calls of the largest of bytes / copy bandwidth, arithmetic / tensor rate and the time of an
-// empty graph node.
+// Networks on a card, training steps or inference: eager and as a captured graph, against the floor
+// (bench/gpu_floor.h) and how far above it they may be.
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -8,13 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/bench_main.h"
+#include "bench/gpu_floor.h"
 #include "bench/gpu_rows.h"
 #include "kernels/cuda/timing.h"
-#include "kernels/recorder.h"
 #include "kernels/roofline/card_limits.h"
 #include "nas/cli/args.h"
 #include "nas/cli/context.h"
 #include "nas/space/space.h"
+#include "nas/train/network_trainer.h"
 #include "nas/train/timed_step.h"
 #include "nn/network.h"
 #include "nn/plan/card_runner.h"
@@ -59,35 +59,30 @@ nn::Architecture architecture(const std::string& name) {
   return space.decode(space.canonical(genes), {.classes = 10, .channels = 3, .height = 32, .width = 32});
 }
 
-// Bytes and arithmetic that a call declares, as the card moves them: activations of half the size in bf16.
-double floor_us(const Recorder& recorder, const CardLimits& card, bool bf16) {
-  double us = 0;
-  for (const RecordedCall& call : recorder.calls)
-    us += card.least_us(double(call.cost.bytes_read + call.cost.bytes_written) * (bf16 ? 0.5 : 1.0),
-                        call.cost.macs);
-  return us;
-}
-
 struct NetworkTiming {
   std::string network;
   double graph_ms, eager_ms, floor_ms;
-  i64 nodes;
+  i64 nodes, counted;  // of the graph; kernels in the floor
+  double wanted;       // ratio, 0: none
+
+  double ratio() const { return graph_ms / floor_ms; }
+  bool within() const { return ratio() <= wanted; }
 };
 
 // What `work` launches: its floor, its time launch by launch and as a graph.
 NetworkTiming time_launches(cuda::Gpu& gpu, Exec& exec, const CardLimits& card, const std::string& name,
                             const Options& o, const std::function<void()>& work) {
-  Recorder recorder;
-  exec.recorder = &recorder;
-  work();
-  exec.recorder = nullptr;
+  work();  // takes the memory that it needs
+  const Floor floor = floor_of(exec, card, work);
   const cuda::LaunchedTiming t =
       cuda::measure_launches(gpu, work, {.min_runs = o.runs, .max_runs = o.runs, .min_seconds = 0});
   return {.network = name,
           .graph_ms = t.graph.median_us / 1e3,
           .eager_ms = t.eager.median_us / 1e3,
-          .floor_ms = floor_us(recorder, card, exec.math() == cuda::Math::bf16) / 1e3,
-          .nodes = t.nodes};
+          .floor_ms = floor.us / 1e3,
+          .nodes = t.nodes,
+          .counted = floor.kernels,
+          .wanted = wanted_ratio(name, o.batch)};
 }
 
 void print_kernels(cuda::Gpu& gpu, const std::function<void()>& work) {
@@ -166,6 +161,25 @@ void print_rows(const std::string& name, const Options& o, const nlohmann::order
   }
 }
 
+nlohmann::ordered_json to_json(const NetworkTiming& t) {
+  nlohmann::ordered_json out{{"network", t.network},   {"macs", nas::forward_macs(architecture(t.network))},
+                             {"graph_ms", t.graph_ms}, {"eager_ms", t.eager_ms},
+                             {"floor_ms", t.floor_ms}, {"ratio", t.ratio()},
+                             {"nodes", t.nodes},       {"counted", t.counted}};
+  out["wanted_ratio"] = t.wanted > 0 ? nlohmann::ordered_json(t.wanted) : nlohmann::ordered_json(nullptr);
+  out["within"] = t.wanted > 0 ? nlohmann::ordered_json(t.within()) : nlohmann::ordered_json(nullptr);
+  return out;
+}
+void print(const NetworkTiming& t, const Options& o) {
+  std::printf(
+      "%-5s %-6s %-4s batch %4lld: graph %8.3f ms  eager %8.3f ms  floor %7.3f ms of %lld kernels  ratio "
+      "%5.2f",
+      o.mode.c_str(), t.network.c_str(), o.precision.c_str(), (long long)o.batch, t.graph_ms, t.eager_ms,
+      t.floor_ms, (long long)t.counted, t.ratio());
+  if (t.wanted > 0) std::printf(" (wanted %.1f: %s)", t.wanted, t.within() ? "within" : "MISSED");
+  std::printf("  nodes %lld  %.0f images/s\n", (long long)t.nodes, 1e3 * double(o.batch) / t.graph_ms);
+}
+
 int run(cli::Console& console, const cli::Words& words) {
   Options o;
   cli::Args args(console, "gpu_bench", "networks on a card against their floor",
@@ -202,18 +216,8 @@ int run(cli::Console& console, const cli::Words& words) {
     }
     const NetworkTiming t =
         o.mode == "train" ? time_training(gpu, card, name, o) : time_inference(gpu, card, name, o);
-    list.push_back({{"network", t.network},
-                    {"graph_ms", t.graph_ms},
-                    {"eager_ms", t.eager_ms},
-                    {"floor_ms", t.floor_ms},
-                    {"nodes", t.nodes}});
-    if (!json)
-      std::printf(
-          "%-5s %-6s %-4s batch %4lld: graph %8.3f ms  eager %8.3f ms  floor %7.3f ms  ratio %5.2f  nodes "
-          "%lld  "
-          "%.0f images/s\n",
-          o.mode.c_str(), t.network.c_str(), o.precision.c_str(), (long long)o.batch, t.graph_ms, t.eager_ms,
-          t.floor_ms, t.graph_ms / t.floor_ms, (long long)t.nodes, 1e3 * double(o.batch) / t.graph_ms);
+    list.push_back(to_json(t));
+    if (!json) print(t, o);
     std::fflush(stdout);
   }
   if (json)

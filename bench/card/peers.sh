@@ -12,9 +12,9 @@ card_peers() {
   # What was cut goes on only on the very card where it began: ratios within one card.
   uuid=$(card_query uuid)
   for case in train:512 infer:1024 infer:1; do
-    for net in min32 mid48 max64; do
-      part "${case/:/-}-$net" 240 command "$python" bench/peers/torch_gpu.py --bench "${binaries[1]}" --net $net \
-        --cases "$case" --out "$dir/$net-${case/:/-}-$uuid.jsonl"
+    for net in min32 mid48 max64 cifar; do
+      part "${case/:/-}-$net" 300 command "$python" bench/peers/torch_gpu.py --bench "${binaries[1]}" \
+        --offramp "${binaries[0]}" --net $net --cases "$case" --out "$dir/$net-${case/:/-}-$uuid.jsonl"
     done
   done
   card_report "Offramp against PyTorch's best on a card (best / ours: above 1 we are faster)" \

@@ -21,7 +21,7 @@ card_sanitize() {
   # racecheck looks at shared memory, so only at kernels: whole trainings and profiles would take their time and add none.
   # The longest suites come last.
   for tool in memcheck racecheck; do
-    for suite in $(test_suites | grep -vE '^Cuda(Training|Profile|Conv2d/|Plan$)') $(test_suites | grep -E '^CudaConv2d/|^CudaPlan$'); do
+    for suite in $(test_suites | grep -vE '^Cuda(Training|Search|Profile|Conv2d/|Plan$)') $(test_suites | grep -E '^CudaConv2d/|^CudaPlan$'); do
       part "$tool-$suite" 120 tests "$sanitizer" --tool $tool --error-exitcode 9 "${binaries[2]}" "--gtest_filter=$suite.*"
     done
   done

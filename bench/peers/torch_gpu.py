@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """The reference networks on a card: PyTorch's best against gpu_bench, on the same card in the same run.
 
-    python3 bench/peers/torch_gpu.py --bench build/card/gpu_bench --out build/gpu-peers.jsonl
+    python3 bench/peers/torch_gpu.py --bench build/card/gpu_bench --offramp build/card/offramp --out build/gpu-peers.jsonl
 
 PyTorch runs channels_last under bf16 autocast with cudnn.benchmark, in four ways: eager; the whole step or pass captured as
 one CUDA graph by hand; torch.compile; torch.compile with CUDA graphs (mode reduce-overhead). Its best is compared. Times
 are medians of event-timed repetitions, ours are taken before and after PyTorch's and the slower one counts.
-A training step is forward, cross-entropy, backward and SGD with Nesterov momentum (fused where PyTorch has it). What is in
---out already is not measured again, so a run may be cut and repeated.
+A training step is forward, the sum of the exits' cross-entropies, backward and SGD with Nesterov momentum (fused where
+PyTorch has it); ours also clips the gradient. Inference goes to the final exit, early ones are off. What is in --out already is
+not measured again, so a run may be cut and repeated. A network whose parameters or multiply-accumulates up to any exit are not
+those that offramp counts is not timed; --check asks that alone and needs no card.
 """
 import argparse
 import json
@@ -18,9 +20,8 @@ import sys
 import time
 
 import torch
-from torch.nn import functional as F
 
-from torch_training import NETS, count_macs, make
+from torch_networks import NETS, make, require_same, sum_of_losses
 
 WAYS = ["eager", "graph", "compile", "compile-graph"]
 FORMAT = torch.channels_last
@@ -35,7 +36,7 @@ def training(net, batch):
 
     def loss_of(x, y):
         with torch.autocast("cuda", dtype=torch.bfloat16):
-            return F.cross_entropy(model(x), y)
+            return sum_of_losses(model(x), y)
 
     def step(loss_of=loss_of):
         optimizer.zero_grad(set_to_none=True)
@@ -52,7 +53,7 @@ def inference(net, batch):
 
     def logits_of(x):
         with torch.no_grad(), torch.autocast("cuda", dtype=torch.bfloat16):
-            return model(x)
+            return model(x, early=False)
 
     return lambda forward=logits_of: forward(x), logits_of
 
@@ -94,21 +95,38 @@ def median_ms(run, repeats):
     return statistics.median(times)
 
 
-def ours(bench, net, mode, batch):
+def ours(bench, net, mode, batch, macs):
     out = subprocess.run([bench, "--networks", net, "--mode", mode, "--batch", str(batch), "--json"], check=True,
                          capture_output=True, text=True).stdout
-    return json.loads(out)["networks"][0]["graph_ms"]
+    network = json.loads(out)["networks"][0]
+    if network["macs"] != macs:
+        raise SystemExit(f"{net}: gpu_bench runs a network of {network['macs']} MACs, {macs} here: not the same network")
+    return network["graph_ms"]
+
+
+def checked_network(offramp, net):
+    """MACs to the end, and what is said of the network after it was found to be ours."""
+    model, side = make(net)
+    parameters, macs = require_same(offramp, net, model, side)
+    return macs[-1], (f"{net}: {parameters} parameters, {macs[-1]} MACs, side {side}, {len(macs)} exits, "
+                      "as offramp counts them")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", default="build/card/gpu_bench")
+    parser.add_argument("--offramp", default="build/card/offramp")
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--net", default=",".join(NETS))
     parser.add_argument("--cases", default="train:512,infer:1,infer:1024")
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--out", default="build/gpu-peers.jsonl")
     args = parser.parse_args()
+    checked = {net: checked_network(args.offramp, net) for net in args.net.split(",")}
+    if args.check:
+        print("\n".join(line for _, line in checked.values()))
+        return 0
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     done = {}
@@ -117,9 +135,8 @@ def main():
             done = {(r["net"], r["case"], r["way"]): r["ms"] for r in map(json.loads, file)}
     compared = True
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}")
-    for net in args.net.split(","):
-        model, side = make(net)
-        print(f"{net}: {sum(p.numel() for p in model.parameters())} parameters, {count_macs(model, side)} MACs, side {side}")
+    for net, (macs, line) in checked.items():
+        print(line)
         for case in args.cases.split(","):
             mode, batch = case.split(":")[0], int(case.split(":")[1])
             times = {}
@@ -138,12 +155,12 @@ def main():
                                                "took_s": round(time.time() - start, 1)}) + "\n")
                 times[way] = done[net, case, way]
 
-            measure("ours-before", lambda: ours(args.bench, net, mode, batch))
+            measure("ours-before", lambda: ours(args.bench, net, mode, batch, macs))
             for way in args.ways.split(","):
                 build = training if mode == "train" else inference
                 measure(way, lambda: median_ms(prepared(lambda: build(net, batch), way), args.repeats))
                 torch._dynamo.reset()
-            measure("ours-after", lambda: ours(args.bench, net, mode, batch))
+            measure("ours-after", lambda: ours(args.bench, net, mode, batch, macs))
             mine = [times.pop(k) for k in ("ours-before", "ours-after")]
             peers = {way: ms for way, ms in times.items() if ms}
             best = min(peers, key=peers.get, default=None)

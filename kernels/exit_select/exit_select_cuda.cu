@@ -3,6 +3,7 @@
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/warp.h"
 #include "kernels/exit_select/exit_select.h"
+#include "kernels/recorder.h"
 
 namespace offramp::kernels::cuda {
 namespace {
@@ -147,16 +148,21 @@ __global__ void start(i64 batch, i32* count, i32* sample) {
 
 template <class T>
 void run_gather(Exec& exec, const ExitGatherCallT<T>& call) {
+  constexpr const char* kRow = "exit_gather/any/cuda";
+  const i64 moved = 4 * call.batch * call.length;  // at most
+  if (!note(exec, kRow, {.bytes_read = moved, .bytes_written = moved})) return;
   constexpr int n = kWide<T>;
   const bool wide = aligned_for(call.x, call.length, n) && aligned_for(call.y, call.length, n);
   const i64 blocks = std::min(ceil_div(call.length, i64(kBlock) * (wide ? n : 1) * 2), i64{1024});
   // Rows along x: y ends at 65,535.
-  launch(*exec.gpu(), {.op = "exit_gather/any/cuda", .grid = call.batch, .block = kBlock, .grid_y = blocks},
+  launch(*exec.gpu(), {.op = kRow, .grid = call.batch, .block = kBlock, .grid_y = blocks},
          wide ? gather<T, n> : gather<T, 1>, call);
 }
 template <class T>
 void run_select(Exec& exec, const ExitSelectCallT<T>& call) {
-  launch(*exec.gpu(), {.op = "exit_select/any/cuda", .grid = 1, .block = kThreads}, select<T>, call);
+  constexpr const char* kRow = "exit_select/any/cuda";
+  if (!note(exec, kRow, {.bytes_read = 4 * call.batch * call.outputs, .bytes_written = 12 * call.batch})) return;
+  launch(*exec.gpu(), {.op = kRow, .grid = 1, .block = kThreads}, select<T>, call);
 }
 
 }  // namespace
@@ -166,7 +172,9 @@ void exit_select(Exec& exec, const ExitSelectCallT<Bf16>& call) { run_select(exe
 void exit_gather(Exec& exec, const ExitGatherCallT<float>& call) { run_gather(exec, call); }
 void exit_gather(Exec& exec, const ExitGatherCallT<Bf16>& call) { run_gather(exec, call); }
 void exit_start(Exec& exec, i64 batch, i32* count, i32* sample) {
-  launch(*exec.gpu(), {.op = "exit_start/any/cuda", .grid = ceil_div(batch, kBlock), .block = kBlock}, start,
+  constexpr const char* kRow = "exit_start/any/cuda";
+  if (!note(exec, kRow, {.bytes_written = 4 * (batch + 1)})) return;
+  launch(*exec.gpu(), {.op = kRow, .grid = ceil_div(batch, kBlock), .block = kBlock}, start,
          batch, count, sample);
 }
 

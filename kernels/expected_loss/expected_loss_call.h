@@ -30,7 +30,7 @@ struct ExpectedLossCallT {
   double label_smoothing;  // of the cross entropies
   double budget;
   bool cost_gradient;   // false: the cost is a figure that nothing feels
-  const double* peaks;  // [exits - 1][classes]; null: no such term
+  const double* peaks;  // [exits - 1][classes]; null, or negative for a class: no such term
   ParamOf<T>* loss;     // one value, overwritten
 };
 

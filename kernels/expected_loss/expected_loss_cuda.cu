@@ -2,6 +2,7 @@
 // partial sums are added in the order of the threads.
 #include "kernels/cuda/vector.h"
 #include "kernels/expected_loss/expected_loss.h"
+#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -99,8 +100,9 @@ __global__ void __launch_bounds__(kBlock) all_rows(ExpectedLossCallT<T> call, do
       const double weight = call.of_truth * share * n / (2 * (hit ? hits[e] : n - hits[e]));
       loss -= weight * log(hit ? clamped : 1 - clamped);
       if (clamped == c) g += weight * (c - (hit ? 1 : 0));
-      if (call.peaks) {
-        const double off = c - call.peaks[e * call.classes + call.target[s]];
+      const double peak = call.peaks ? call.peaks[e * call.classes + call.target[s]] : -1;
+      if (peak >= 0) {
+        const double off = c - peak;
         loss += call.of_peak * share * off * off;
         g += call.of_peak * share * 2 * off * c * (1 - c);
       }
@@ -113,9 +115,11 @@ __global__ void __launch_bounds__(kBlock) all_rows(ExpectedLossCallT<T> call, do
 
 template <class T>
 void run(Exec& exec, const ExpectedLossCallT<T>& call) {
+  constexpr const char* kRow = "expected_loss/any/cuda";
+  if (!note(exec, kRow, expected_loss_cost(call.rows, call.classes, call.exits))) return;
   Gpu& gpu = *exec.gpu();
   double* const entropy = reinterpret_cast<double*>(gpu.scratch(2 * call.exits * call.rows));
-  launch(gpu, {.op = "expected_loss/any/cuda", .grid = 1, .block = kBlock}, all_rows<T>, call, entropy);
+  launch(gpu, {.op = kRow, .grid = 1, .block = kBlock}, all_rows<T>, call, entropy);
 }
 
 }  // namespace

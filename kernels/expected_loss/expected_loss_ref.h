@@ -114,8 +114,9 @@ class ExpectedLossReference {
       const double weight = call_.of_truth * share * n / (2 * (hit ? hits : n - hits));
       loss -= weight * std::log(hit ? clamped : 1 - clamped);
       if (clamped == c) g += weight * (c - (hit ? 1 : 0));
-      if (call_.peaks) {
-        const double off = c - call_.peaks[i64(e) * call_.classes + call_.target[s]];
+      const double peak = call_.peaks ? call_.peaks[i64(e) * call_.classes + call_.target[s]] : -1;
+      if (peak >= 0) {
+        const double off = c - peak;
         loss += call_.of_peak * share * off * off;
         g += call_.of_peak * share * 2 * off * c * (1 - c);
       }

@@ -1,5 +1,7 @@
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/warp.h"
+#include "kernels/recorder.h"
+#include "kernels/update/update.h"
 #include "kernels/update/update_list.h"
 
 namespace offramp::kernels::cuda {
@@ -35,6 +37,12 @@ i64 for_parts(std::span<const UpdateEntry> all, F&& f) {
     before += blocks;
   }
   return before;
+}
+
+i64 values_of(std::span<const UpdateEntry> all) {
+  i64 count = 0;
+  for (const UpdateEntry& e : all) count += e.count;
+  return count;
 }
 
 struct Place {
@@ -150,9 +158,12 @@ void clear_sums(Gpu& gpu, StepState* state) {
   launch(gpu, {.op = "update/clear_sums/cuda", .grid = 1, .block = 1}, write_zeros, state);
 }
 
-void clip_all(Gpu& gpu, std::span<const UpdateEntry> all, float max_norm, const float* loss,
+void clip_all(Exec& exec, std::span<const UpdateEntry> all, float max_norm, const float* loss,
               StepState* state) {
   const i64 blocks = for_parts(all, [](const List&, i64) {});
+  note(exec, "update/squares/cuda", sum_squares_cost(values_of(all)));
+  if (!note(exec, "update/clip/cuda", {.other_ops = 2 * blocks, .bytes_read = 4 * blocks})) return;
+  Gpu& gpu = *exec.gpu();
   gpu.join();  // gradients of weights may have gone aside
   float* const sums = gpu.scratch(blocks + 1);
   for_parts(all, [&](const List& list, i64 before) {
@@ -163,8 +174,10 @@ void clip_all(Gpu& gpu, std::span<const UpdateEntry> all, float max_norm, const 
          loss, state);
 }
 
-void sgd_all(Gpu& gpu, std::span<const UpdateEntry> all, float momentum, bool nesterov,
+void sgd_all(Exec& exec, std::span<const UpdateEntry> all, float momentum, bool nesterov,
              const StepState* state) {
+  if (!note(exec, "update/sgd/cuda", sgd_cost(values_of(all), nesterov))) return;
+  Gpu& gpu = *exec.gpu();
   gpu.join();
   for_parts(all, [&](const List& list, i64) {
     launch(gpu, {.op = "update/sgd/cuda", .grid = list.first_block[list.entries], .block = kBlock}, sgd, list,
@@ -172,8 +185,12 @@ void sgd_all(Gpu& gpu, std::span<const UpdateEntry> all, float momentum, bool ne
   });
 }
 
-void adamw_all(Gpu& gpu, std::span<const UpdateEntry> all, float beta1, float beta2, float eps,
+void adamw_all(Exec& exec, std::span<const UpdateEntry> all, float beta1, float beta2, float eps,
                const StepState* state) {
+  const i64 counters = 8 * i64(all.size());
+  note(exec, "update/count_step/cuda", {.bytes_read = counters, .bytes_written = counters});
+  if (!note(exec, "update/adamw/cuda", adamw_cost(values_of(all)))) return;
+  Gpu& gpu = *exec.gpu();
   gpu.join();
   for_parts(all, [&](const List& list, i64) {
     launch(gpu,
@@ -184,7 +201,9 @@ void adamw_all(Gpu& gpu, std::span<const UpdateEntry> all, float beta1, float be
   });
 }
 
-void ema_all(Gpu& gpu, std::span<const UpdateEntry> all, const StepState* state) {
+void ema_all(Exec& exec, std::span<const UpdateEntry> all, const StepState* state) {
+  if (!note(exec, "update/ema/cuda", ema_cost(values_of(all)))) return;
+  Gpu& gpu = *exec.gpu();
   for_parts(all, [&](const List& list, i64) {
     launch(gpu, {.op = "update/ema/cuda", .grid = list.first_block[list.entries], .block = kBlock}, ema, list,
            state);

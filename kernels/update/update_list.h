@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernels/cuda/gpu.h"
+#include "kernels/exec.h"
 
 namespace offramp::kernels::cuda {
 
@@ -34,15 +35,15 @@ void set_step(Gpu& gpu, StepState* state, float lr, float ema_decay);
 void clear_sums(Gpu& gpu, StepState* state);
 // norm = Euclidean norm of all g; grad_scale = min(1, max_norm / norm), max_norm 0: 1. The loss, one value on
 // the card, is counted. Sums in a fixed order.
-void clip_all(Gpu& gpu, std::span<const UpdateEntry> list, float max_norm, const float* loss,
+void clip_all(Exec& exec, std::span<const UpdateEntry> list, float max_norm, const float* loss,
               StepState* state);
 // update_call.h's SGD, with the state's learning rate and scale.
-void sgd_all(Gpu& gpu, std::span<const UpdateEntry> list, float momentum, bool nesterov,
+void sgd_all(Exec& exec, std::span<const UpdateEntry> list, float momentum, bool nesterov,
              const StepState* state);
 // update_call.h's AdamW, likewise; counts each entry's steps.
-void adamw_all(Gpu& gpu, std::span<const UpdateEntry> list, float beta1, float beta2, float eps,
+void adamw_all(Exec& exec, std::span<const UpdateEntry> list, float beta1, float beta2, float eps,
                const StepState* state);
 // state = ema_decay * state + (1 - ema_decay) * p
-void ema_all(Gpu& gpu, std::span<const UpdateEntry> list, const StepState* state);
+void ema_all(Exec& exec, std::span<const UpdateEntry> list, const StepState* state);
 
 }  // namespace offramp::kernels::cuda

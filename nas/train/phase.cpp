@@ -7,6 +7,11 @@
 #include "nn/record.h"
 
 namespace offramp::nas {
+namespace {
+
+constexpr double kNoPeak = -1;  // kernels/expected_loss/expected_loss_call.h
+
+}  // namespace
 
 PhaseLoss::PhaseLoss(Exec& exec, nn::EarlyExitNetwork& network, const TrainingData& data,
                      const SearchConfig& config, const Regime& regime, const Phase& phase, u64 seed)
@@ -34,18 +39,20 @@ PhaseLoss::PhaseLoss(Exec& exec, nn::EarlyExitNetwork& network, const TrainingDa
   }
   if (c.peak > 0 && c.warmup < phase.epochs && exits > 1)
     support_ = split_support(data.train, c.support, stream_seed(seed, "support"));
+  if (!support_) return;
+  // There from the start, at the place where they stay: a captured step reads them there.
+  expected_->peaks = Tensor::empty({exits - 1, network.architecture().classes}, DType::f64, memory_of(exec));
+  expected_->peaks.fill(kNoPeak);
 }
 
 void PhaseLoss::before_epoch(i64 epoch) {
   if (phase_.part == Part::exits && !std::exchange(frozen_, true))
     recalibrate(exec_, network_, data_, regime_.recalibrate, config_.train.batch);
   if (support_ && epoch >= config_.confidence.warmup)
-    expected_->peaks = class_accuracies(exec_, network_, phase_.part,
-                                        {support_->support, data_.normalisation}, config_.train.batch)
-                           .to(memory_of(exec_));
+    expected_->peaks.copy_from(class_accuracies(exec_, network_, phase_.part,
+                                                {support_->support, data_.normalisation}, config_.train.batch)
+                                   .to(memory_of(exec_)));
 }
-
-bool PhaseLoss::same_steps() const { return !support_; }
 
 Tensor PhaseLoss::taught(const data::Batch& batch) {
   if (!data_.teacher) return {};

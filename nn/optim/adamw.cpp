@@ -69,10 +69,10 @@ void AdamW::add_state(size_t index, kernels::cuda::UpdateEntry& entry) {
   entry.weight_decay = has_weight_decay(parameters_[index].name) ? float(options_.weight_decay) : 0.0f;
 }
 
-void AdamW::step_on_card(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+void AdamW::step_on_card(Exec& exec, std::span<const kernels::cuda::UpdateEntry> list,
                          const kernels::cuda::StepState* state) const {
   if constexpr (cuda::kBuilt)
-    kernels::cuda::adamw_all(gpu, list, float(options_.beta1), float(options_.beta2), float(options_.eps),
+    kernels::cuda::adamw_all(exec, list, float(options_.beta1), float(options_.beta2), float(options_.eps),
                              state);
 }
 

@@ -13,7 +13,7 @@ class AdamW : public Optimizer {
  public:
   explicit AdamW(std::vector<NamedParameter> parameters, const AdamWOptions& options = {});
   void step(Exec& exec, double lr, double grad_scale = 1) override;
-  void step_on_card(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+  void step_on_card(Exec& exec, std::span<const kernels::cuda::UpdateEntry> list,
                     const kernels::cuda::StepState* state) const override;
   StateDict state() const override;  // "<name>.m", "<name>.v" and "<name>.steps" (i64 [1])
 

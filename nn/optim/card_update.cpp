@@ -36,11 +36,10 @@ void CardUpdate::set_step(double lr) {
 
 void CardUpdate::step(const Tensor& loss) {
   if constexpr (cuda::kBuilt) {
-    auto& gpu = *exec_.gpu();
     const auto list = optimizer_.entries();
-    kernels::cuda::clip_all(gpu, list, float(clip_), loss.data<float>(), on_card(state_));
-    optimizer_.step_on_card(gpu, list, on_card(state_));
-    if (ema_) kernels::cuda::ema_all(gpu, ema_->entries(), on_card(state_));
+    kernels::cuda::clip_all(exec_, list, float(clip_), loss.data<float>(), on_card(state_));
+    optimizer_.step_on_card(exec_, list, on_card(state_));
+    if (ema_) kernels::cuda::ema_all(exec_, ema_->entries(), on_card(state_));
   }
 }
 

@@ -27,7 +27,7 @@ class Optimizer {
   virtual void step(Exec& exec, double lr, double grad_scale = 1) = 0;
   // The same on a card (nn/optim/card_update.h) over entries(), those of parameters that have a gradient; all
   // that changes from step to step lies in `state`.
-  virtual void step_on_card(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+  virtual void step_on_card(Exec& exec, std::span<const kernels::cuda::UpdateEntry> list,
                             const kernels::cuda::StepState* state) const = 0;
   std::vector<kernels::cuda::UpdateEntry> entries();
   void zero_grad();

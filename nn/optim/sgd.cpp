@@ -45,10 +45,10 @@ void Sgd::add_state(size_t index, kernels::cuda::UpdateEntry& entry) {
   entry.weight_decay = has_weight_decay(parameters_[index].name) ? float(options_.weight_decay) : 0.0f;
 }
 
-void Sgd::step_on_card(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+void Sgd::step_on_card(Exec& exec, std::span<const kernels::cuda::UpdateEntry> list,
                        const kernels::cuda::StepState* state) const {
   if constexpr (cuda::kBuilt)
-    kernels::cuda::sgd_all(gpu, list, float(options_.momentum), options_.nesterov, state);
+    kernels::cuda::sgd_all(exec, list, float(options_.momentum), options_.nesterov, state);
 }
 
 StateDict Sgd::state() const {

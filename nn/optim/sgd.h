@@ -14,7 +14,7 @@ class Sgd : public Optimizer {
  public:
   explicit Sgd(std::vector<NamedParameter> parameters, const SgdOptions& options = {});
   void step(Exec& exec, double lr, double grad_scale = 1) override;
-  void step_on_card(cuda::Gpu& gpu, std::span<const kernels::cuda::UpdateEntry> list,
+  void step_on_card(Exec& exec, std::span<const kernels::cuda::UpdateEntry> list,
                     const kernels::cuda::StepState* state) const override;
   StateDict state() const override;  // "<name>.velocity"
 
