@@ -101,7 +101,7 @@ TrainReport train_phase(Exec& exec, nn::EarlyExitNetwork& network, const Trainin
   TrainOptions options = train_options(config, regime, seed);
   options.epochs = phase.epochs;
   options.constant = phase.part != Part::backbone && config.train.schedule == "constant";
-  options.same_steps = loss.same_steps();
+  options.same_steps = true;  // the same calls on the same memory, peaks or none
   Trainer trainer(exec, parameters_of(network, phase.part), options, phase.name);
   trainer.keep_checkpoint(phase.checkpoint);
   if (phase.part == Part::exits) trainer.keep_too(parameters_of(network, Part::backbone));

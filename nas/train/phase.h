@@ -28,7 +28,6 @@ class PhaseLoss {
   }
 
   void before_epoch(i64 epoch);
-  bool same_steps() const { return true; }  // the same calls on the same memory, peaks or none
   Variable operator()(const data::Batch& batch);
 
  private:
