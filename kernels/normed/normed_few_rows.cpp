@@ -167,24 +167,9 @@ void gradients_by_columns(Exec& exec, const TileEngine& engine, const NormedPass
   });
   if (!slope) return;
   parallel_for(exec, d.rows, kFormRows, [&](i64 begin, i64 end, int) {
-    float* const sums = partial + begin / kFormRows * 2 * d.c_in;
     float* const gx = call.gx + begin * d.c_in;
-    passes.slope({.c = d.c_in,
-                  .step = d.c_in,
-                  .g = gx,
-                  .g_at = rows_by(d.c_in),
-                  .x = call.in.x + begin * d.c_in,
-                  .mean = call.in.mean,
-                  .scale = call.in.scale,
-                  .beta = call.in.beta,
-                  .act = call.in.act,
-                  .gate = nullptr,
-                  .shift = nullptr,
-                  .shift_factor = 1,
-                  .dz = gx,
-                  .sum = sums,
-                  .sum_with_d = sums + d.c_in},
-                 end - begin);
+    float* const sums = partial + begin / kFormRows * 2 * d.c_in;
+    passes.slope(slope_of(call.in, d.c_in, begin, gx, gx, sums), end - begin);
   });
   finish_sums(exec, d.rows, d.c_in, chunks, partial, call.in.scale, call.out);
 }

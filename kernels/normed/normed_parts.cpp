@@ -62,4 +62,22 @@ NormedForm form_of(const NormedGrad& gy, i64 c, i64 row, float* out, NormedLayou
           .out_at = out_at};
 }
 
+NormedSlope slope_of(const Normed& in, i64 c, i64 row, const float* g, float* dz, float* sums) {
+  return {.c = c,
+          .step = c,
+          .g = g,
+          .g_at = rows_by(c),
+          .x = in.x + row * c,
+          .mean = in.mean,
+          .scale = in.scale,
+          .beta = in.beta,
+          .act = in.act,
+          .gate = nullptr,
+          .shift = nullptr,
+          .shift_factor = 1,
+          .dz = dz,
+          .sum = sums,
+          .sum_with_d = sums + c};
+}
+
 }  // namespace offramp::kernels

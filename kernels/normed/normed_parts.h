@@ -53,6 +53,10 @@ const float* read_tile(const NormedPasses& passes, const Normed& in, i64 c, i64 
 
 NormedForm form_of(const NormedGrad& gy, i64 c, i64 row, float* out, NormedLayout out_at);
 
+// Over rows from `row` on of [rows][c], g and dz at the first of them; sums [2][c]. Neither gated nor
+// shifted.
+NormedSlope slope_of(const Normed& in, i64 c, i64 row, const float* g, float* dz, float* sums);
+
 // normed_pointwise_grad without the note: also the 1x1 row of conv2d_grad.
 void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseGradCall& call);
 

@@ -25,23 +25,12 @@ void normed_slope(Exec& exec, const NormedSlopeCall& call) {
   parallel_for(exec, chunks, std::max<i64>(1, kUnitFloats / (chunk * d.c_in)), [&](i64 begin, i64 end, int) {
     for (i64 at = begin; at < end; ++at) {
       const i64 row = at * chunk, first = row * d.c_in;
-      float* const sums = partial + at * 2 * d.c_in;
-      passes.slope({.c = d.c_in,
-                    .step = d.c_in,
-                    .g = call.g + first,
-                    .g_at = rows_by(d.c_in),
-                    .x = call.in.x + first,
-                    .mean = call.in.mean,
-                    .scale = call.in.scale,
-                    .beta = call.in.beta,
-                    .act = call.in.act,
-                    .gate = call.in.gate ? call.in.gate + at * d.c_in : nullptr,
-                    .shift = call.shift ? call.shift + at * d.c_in : nullptr,
-                    .shift_factor = call.shift_factor,
-                    .dz = call.dz ? call.dz + first : nullptr,
-                    .sum = sums,
-                    .sum_with_d = sums + d.c_in},
-                   std::min(chunk, d.rows - row));
+      NormedSlope slope = slope_of(call.in, d.c_in, row, call.g + first, call.dz ? call.dz + first : nullptr,
+                                   partial + at * 2 * d.c_in);
+      slope.gate = call.in.gate ? call.in.gate + at * d.c_in : nullptr;
+      slope.shift = call.shift ? call.shift + at * d.c_in : nullptr;
+      slope.shift_factor = call.shift_factor;
+      passes.slope(slope, std::min(chunk, d.rows - row));
     }
   });
   finish_sums(exec, d.rows, d.c_in, chunks, partial, call.in.scale, call.out);

@@ -53,7 +53,8 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
       const i64 row = u * unit, rows = std::min(unit, d.rows - row);
       const float* const x = read_tile(passes, call.in, d.c_in, d.hw, row, rows, scratch);
       float* const y = call.y + row * d.c_out;
-      const Next next{call.in.x + (row + rows) * d.c_in, std::min(unit, d.rows - row - rows) * d.c_in};
+      const i64 then = row + rows;
+      const Next next = next_rows(call.in.x, d.c_in, then, std::min(unit, d.rows - then));
       multiply(engine, x, rows, d.c_in, turned, d.c_out, d.c_out, y, d.c_out, nullptr, call.bias, call.act,
                next);
       if (!call.out.gamma) continue;
@@ -105,9 +106,9 @@ void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseG
         float* const sum = sums + part * size;
         // Of the unit behind this one, asked for while the products run.
         const i64 then = row + rows, rows_then = u + 1 < last ? std::min(unit, d.rows - then) : 0;
-        const Next next_dz{call.gy.dz + then * d.c_out, rows_then * d.c_out};
-        const Next next_y{call.gy.y + then * d.c_out, call.gy.y ? rows_then * d.c_out : 0};
-        const Next next_x{call.in.x + then * d.c_in, rows_then * d.c_in};
+        const Next next_dz = next_rows(call.gy.dz, d.c_out, then, rows_then);
+        const Next next_y = next_rows(call.gy.y, d.c_out, then, rows_then);
+        const Next next_x = next_rows(call.in.x, d.c_in, then, rows_then);
         if (call.gw)
           turned ? add_outer(engine, passes, x, d.c_in, d.c_in, gy, d.c_out, rows, a_scratch, sum, u != first,
                              next_y)
@@ -118,23 +119,7 @@ void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseG
         multiply(engine, gy, rows, d.c_out, call.w, call.w_row, d.c_in, slope ? g_scratch : gx, d.c_in,
                  call.residual ? call.residual + row * d.c_in : nullptr, nullptr, Act::none, next_dz);
         if (!slope) continue;
-        float* const slopes = partial + u * 2 * d.c_in;
-        passes.slope({.c = d.c_in,
-                      .step = d.c_in,
-                      .g = g_scratch,
-                      .g_at = rows_by(d.c_in),
-                      .x = call.in.x + row * d.c_in,
-                      .mean = call.in.mean,
-                      .scale = call.in.scale,
-                      .beta = call.in.beta,
-                      .act = call.in.act,
-                      .gate = nullptr,
-                      .shift = nullptr,
-                      .shift_factor = 1,
-                      .dz = gx,
-                      .sum = slopes,
-                      .sum_with_d = slopes + d.c_in},
-                     rows);
+        passes.slope(slope_of(call.in, d.c_in, row, g_scratch, gx, partial + u * 2 * d.c_in), rows);
       }
     }
   });

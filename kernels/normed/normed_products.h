@@ -17,6 +17,10 @@ struct Next {
   const float* data = nullptr;
   i64 floats = 0;
 };
+// `rows` rows from `row` on of p [rows][c], which may be null.
+inline Next next_rows(const float* p, i64 c, i64 row, i64 rows) {
+  return p ? Next{p + row * c, rows * c} : Next{};
+}
 
 // sum [m][n] (+)= a^T b over `rows` rows of a [rows][a_row], m columns of it, and b [rows][n]. a is turned in
 // `scratch`, m * turned_row(rows) floats: a tile of sums then reads eight streams instead of a new line of a
