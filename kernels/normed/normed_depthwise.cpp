@@ -18,11 +18,11 @@ DepthwiseDims one_block(DepthwiseDims d, i64 block) {
   return d;
 }
 
-// How a call is cut, a function of shape alone. Channels go in groups of a few vectors, so that the tiles of
-// a group stay in L2, with each vector of channels a tile [pixels][width] of its own. A chunk of samples has
-// its own sums.
+// How a call is cut, a function of shape alone. Each vector of channels of a sample is a tile [pixels][width]
+// of its own; where all of them would not stay in L2, channels go in groups. A chunk of samples has its own
+// sums.
 struct Cut {
-  static constexpr i64 kTileFloats = i64{1} << 16, kMostVectors = 4, kMostRows = 4096, kChunks = 16;
+  static constexpr i64 kTileFloats = i64{1} << 17, kMostRows = 4096, kChunks = 16;
 
   i64 W, hw, out_hw, blocks, group, chunk, chunks;
 
@@ -31,7 +31,7 @@ struct Cut {
         hw(d.h * d.w),
         out_hw(out_pixels),
         blocks(ceil_div(d.c, W)),
-        group(std::min<i64>(blocks, 64)),
+        group(std::clamp<i64>(kTileFloats / (in_step() + out_step()), 1, blocks)),
         chunk(std::clamp<i64>(kMostRows / std::max(hw, out_hw), 1, ceil_div(d.n, kChunks))),
         chunks(ceil_div(d.n, chunk)) {}
 
@@ -42,8 +42,18 @@ struct Cut {
   i64 tile_floats() const { return group * (in_step() + out_step()); }
   NormedLayout in_tiles() const { return {.row = W, .block = W, .step = in_step()}; }
   NormedLayout out_tiles() const { return {.row = W, .block = W, .step = out_step()}; }
-  // Chunks worth a visit to another thread.
-  i64 grain(i64 macs) const { return std::max<i64>(1, 65536 * chunks / macs); }
+
+  // run(chunk, first vector of a group, tile_floats() of scratch) for all of them; `macs` is what the call
+  // does.
+  template <class Run>
+  void each_group(Exec& exec, i64 macs, const Run& run) const {
+    const i64 grain = std::max<i64>(1, 65536 * chunks / macs);  // worth a visit to another thread
+    parallel_for(exec, chunks, grain, [&](i64 begin, i64 end, int worker) {
+      float* const tiles = exec.worker_scratch(worker, tile_floats());
+      for (i64 chunk = begin; chunk < end; ++chunk)
+        for (i64 first = 0; first < blocks; first += group) run(chunk, first, tiles);
+    });
+  }
 };
 
 // Channels [ch, ch + c) of sample n of `in`, as tiles.
@@ -158,12 +168,7 @@ void normed_depthwise(Exec& exec, const NormedDepthwiseCall& call) {
                               cut.out_hw);
     }
   };
-  parallel_for(exec, cut.chunks, cut.grain(normed_depthwise_cost(d).macs),
-               [&](i64 begin, i64 end, int worker) {
-                 float* const tiles = exec.worker_scratch(worker, cut.tile_floats());
-                 for (i64 chunk = begin; chunk < end; ++chunk)
-                   for (i64 first = 0; first < cut.blocks; first += cut.group) run_group(chunk, first, tiles);
-               });
+  cut.each_group(exec, normed_depthwise_cost(d).macs, run_group);
   finish_statistics(exec, d.n * cut.out_hw, d.c, cut.chunk * cut.out_hw, call.y, partial, call.out);
 }
 
@@ -252,12 +257,7 @@ void normed_depthwise_grad(Exec& exec, const NormedDepthwiseGradCall& call) {
                      cut.hw);
     }
   };
-  parallel_for(exec, cut.chunks, cut.grain(normed_depthwise_grad_cost(d).macs),
-               [&](i64 begin, i64 end, int worker) {
-                 float* const tiles = exec.worker_scratch(worker, cut.tile_floats());
-                 for (i64 chunk = begin; chunk < end; ++chunk)
-                   for (i64 first = 0; first < cut.blocks; first += cut.group) run_group(chunk, first, tiles);
-               });
+  cut.each_group(exec, normed_depthwise_grad_cost(d).macs, run_group);
   parallel_for(exec, cut.blocks, std::max<i64>(1, 16384 / (cut.chunks * taps * W)),
                [&](i64 begin, i64 end, int) {
                  for (i64 b = begin; b < end; ++b) {
