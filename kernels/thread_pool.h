@@ -1,6 +1,6 @@
 // Worker threads of one Exec, for builds whose parallel_for does not use OpenMP. Between regions they spin
-// for a while, then sleep; the caller never waits for a worker that has not begun, so a thread
-// that the system has put aside holds up one chunk at most, not the region.
+// for a while, then sleep; the caller never waits for a worker that has not begun, so a thread that the
+// system has put aside holds up one chunk at most, not the region.
 #pragma once
 #include <atomic>
 #include <condition_variable>

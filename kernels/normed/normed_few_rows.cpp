@@ -122,16 +122,7 @@ void forward_by_columns(Exec& exec, const TileEngine& engine, const NormedPasses
   if (!call.out.gamma) return;
   parallel_for(exec, d.rows, kFormRows, [&](i64 begin, i64 end, int) {
     float* const sums = partial + begin / kFormRows * 2 * d.c_out;
-    float* const y = call.y + begin * d.c_out;
-    passes.store_statistics({.c = d.c_out,
-                             .step = d.c_out,
-                             .tile = y,
-                             .tile_at = rows_by(d.c_out),
-                             .residual = nullptr,
-                             .y = y,
-                             .sum = sums,
-                             .squares = sums + d.c_out},
-                            end - begin);
+    passes.store_statistics(statistics_of(d.c_out, call.y + begin * d.c_out, sums), end - begin);
   });
   finish_statistics(exec, d.rows, d.c_out, kFormRows, call.y, partial, call.out);
 }

@@ -80,4 +80,15 @@ NormedSlope slope_of(const Normed& in, i64 c, i64 row, const float* g, float* dz
           .sum_with_d = sums + c};
 }
 
+NormedTile statistics_of(i64 c, float* y, float* sums) {
+  return {.c = c,
+          .step = c,
+          .tile = y,
+          .tile_at = rows_by(c),
+          .residual = nullptr,
+          .y = y,
+          .sum = sums,
+          .squares = sums + c};
+}
+
 }  // namespace offramp::kernels

@@ -57,6 +57,9 @@ NormedForm form_of(const NormedGrad& gy, i64 c, i64 row, float* out, NormedLayou
 // shifted.
 NormedSlope slope_of(const Normed& in, i64 c, i64 row, const float* g, float* dz, float* sums);
 
+// Rows that lie in y [rows][c] as they are, for their statistics; sums [2][c].
+NormedTile statistics_of(i64 c, float* y, float* sums);
+
 // normed_pointwise_grad without the note: also the 1x1 row of conv2d_grad.
 void run_normed_pointwise_grad(Exec& exec, Target target, const NormedPointwiseGradCall& call);
 

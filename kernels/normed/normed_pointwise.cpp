@@ -58,16 +58,7 @@ void normed_pointwise(Exec& exec, const NormedPointwiseCall& call) {
       multiply(engine, x, rows, d.c_in, turned, d.c_out, d.c_out, y, d.c_out, nullptr, call.bias, call.act,
                next);
       if (!call.out.gamma) continue;
-      float* const sums = partial + u * 2 * d.c_out;
-      passes.store_statistics({.c = d.c_out,
-                               .step = d.c_out,
-                               .tile = y,
-                               .tile_at = rows_by(d.c_out),
-                               .residual = nullptr,
-                               .y = y,
-                               .sum = sums,
-                               .squares = sums + d.c_out},
-                              rows);
+      passes.store_statistics(statistics_of(d.c_out, y, partial + u * 2 * d.c_out), rows);
     }
   });
   if (call.out.gamma) finish_statistics(exec, d.rows, d.c_out, unit, call.y, partial, call.out);
