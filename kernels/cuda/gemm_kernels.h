@@ -1,10 +1,7 @@
 // The two launches that products come in: by rows (everything that is stored for each row of a tensor) and
 // split along k (gradients of weights, where k runs over all pixels).
 #pragma once
-#include "kernels/cuda/gemm_sides.h"
-#include "kernels/cuda/gemm_tile.h"
-#include "kernels/exec.h"
-#include "kernels/normed/normed_epilogues.h"
+#include "kernels/cuda/gemm_few_rows.h"
 
 namespace offramp::kernels::cuda {
 
@@ -15,7 +12,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const i64 m0 = i64(blockIdx.x) * Tile::kRows, n0 = i64(blockIdx.y) * Tile::kColumns;
   if (Epilogue::kFields == 0 && live.beyond(m0)) return;
   typename Tile::Sums sums;
-  Tile::clear(sums);
+  Tile::Warp::clear(sums);
   Tile::multiply(a, b, m0, n0, 0, k, k, sums);
   const i64 column = n0 + Tile::group() * kLanes;
   const int count = lanes_in(column, n);
@@ -38,7 +35,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const i64 m0 = i64(blockIdx.y) / tiles_n * Tile::kRows, n0 = i64(blockIdx.y) % tiles_n * Tile::kColumns;
   const i64 begin = i64(blockIdx.x) * per_split, end = begin + per_split < k ? begin + per_split : k;
   typename Tile::Sums sums;
-  Tile::clear(sums);
+  Tile::Warp::clear(sums);
   Tile::multiply(a, b, m0, n0, begin, end, k, sums);
   const i64 column = n0 + Tile::group() * kLanes;
   const int count = lanes_in(column, n);
@@ -141,8 +138,8 @@ void launch_split(Gpu& gpu, const char* op, const A& a, const B& b, float* out, 
          product_split<Tile, A, B>, a, b, out, m, n, k, per_split, parts);
 }
 
-// Tiles: 128 rows by 32 or 64 columns, 32 rows where those would leave multiprocessors idle; 64 x 64 for
-// gradients of weights.
+// Tiles: 128 rows by 32 or 64 columns, 32 rows where those would leave multiprocessors idle (and
+// gemm_few_rows.h where even these do); 64 x 64 for gradients of weights.
 template <class Math, bool kBContiguous>
 using NarrowTile = GemmTile<Math, 128, 32, 8, 1, true, kBContiguous>;
 template <class Math, bool kBContiguous>
@@ -156,6 +153,8 @@ using SplitTile = GemmTile<Math, 64, 64, 2, 4, false, false>;
 template <class Math, bool kBContiguous, class A, class B, class Epilogue>
 void product_by_rows(Gpu& gpu, const char* op, const A& a, const B& b, const Epilogue& epilogue, i64 m, i64 n,
                      i64 k) {
+  if constexpr (kBContiguous && A::kParameters == 0 && B::kParameters == 0 && Epilogue::kFields == 0)
+    if (are_few_rows<Math>(gpu, m, n, k)) return launch_few_rows<Math>(gpu, op, a, b, epilogue, m, n, k);
   if (ceil_div(m, 128) * ceil_div(n, 64) < gpu.properties().multiprocessors)
     launch_rows<ShortTile<Math, kBContiguous>>(gpu, op, a, b, epilogue, m, n, k);
   else if (n <= 32)

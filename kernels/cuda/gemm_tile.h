@@ -9,19 +9,9 @@
 // side is k-contiguous when c runs over k (then row is m or n), otherwise rows run over k.
 #pragma once
 #include "kernels/cuda/columns.h"
+#include "kernels/cuda/fragments.h"
 
 namespace offramp::cuda {
-
-// What operands are multiplied as.
-struct AsBf16 {
-  using Stored = Bf16;
-};
-struct AsTf32 {
-  using Stored = float;
-};
-struct AsFloat {
-  using Stored = float;
-};
 
 template <class Math, int kM, int kN, int kWarpsM, int kWarpsN, bool kAContiguous, bool kBContiguous,
           int kDepth = 64>
@@ -35,8 +25,7 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
   using Threads::first_row, Threads::group, Threads::kRowStep;
   // Fragments of a warp: 16 x 8 results each.
   static constexpr int kFragsM = kM / kWarpsM / 16, kFragsN = kN / kWarpsN / 8;
-  // Distances between rows in shared memory, so that the accesses of a warp fall into different banks.
-  static constexpr int kPad = sizeof(Stored) == 2 ? 8 : 4;
+  static constexpr int kPad = kBankPad<Stored>;
   static constexpr int kRowA = kAContiguous ? kK + kPad : kM + 8, kRowB = kBContiguous ? kK + kPad : kN + 8;
   static constexpr int kSizeA = (kAContiguous ? kM : kK) * kRowA, kSizeB = (kBContiguous ? kN : kK) * kRowB;
   static constexpr int kStage = kSizeA + kSizeB;
@@ -45,6 +34,7 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
   static constexpr i64 kShared = kStages > kResults ? kStages : kResults;
   static constexpr int kVectorsA = kM * kK / 8 / kThreads, kVectorsB = kN * kK / 8 / kThreads;
   static_assert(kVectorsA * 8 * kThreads == kM * kK && kVectorsB * 8 * kThreads == kN * kK);
+  static_assert(kK % kChunk == 0);
 
   // Channels whose parameters a block needs, and the shared memory of a launch.
   __host__ __device__ static int channels_a(i64 k) { return kAContiguous ? int((k + kK - 1) / kK * kK) : kM; }
@@ -85,28 +75,13 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
       const float* const mine = parameters + (kContiguous ? int(k) : 0) + c_of();
 #pragma unroll
       for (int i = 0; i < kVectors; ++i) {
-        Floats<8> v = side.finish(raw[i], mine, stride);
-        if constexpr (std::is_same_v<Math, AsTf32>) {
-#pragma unroll
-          for (int e = 0; e < 8; ++e) v.v[e] = __uint_as_float(to_tf32(v.v[e]));
-        }
-        store<8>(shared + row_of(i) * kRow + c_of(), v);
+        store_operand<Math>(shared + row_of(i) * kRow + c_of(), side.finish(raw[i], mine, stride));
       }
     }
   };
 
-  struct Sums {
-    float v[kFragsM][kFragsN][4];
-  };
-
-  __device__ __forceinline__ static void clear(Sums& sums) {
-#pragma unroll
-    for (int i = 0; i < kFragsM; ++i)
-#pragma unroll
-      for (int j = 0; j < kFragsN; ++j)
-#pragma unroll
-        for (int e = 0; e < 4; ++e) sums.v[i][j][e] = 0;
-  }
+  using Warp = Fragments<Math, kFragsM, kFragsN, kAContiguous, kBContiguous>;
+  using Sums = typename Warp::Sums;
 
   // Adds the k range [begin, end) of `all` of the tile at (m0, n0). Once a block.
   template <class A, class B>
@@ -141,87 +116,14 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
 
   // `depth` of the stage's k are there, zeros behind them.
   __device__ __forceinline__ static void products(const Stored* a, const Stored* b, int depth, Sums& sums) {
-    const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
-    const int m = warp / kWarpsN * (kFragsM * 16), n = warp % kWarpsN * (kFragsN * 8);
-    if constexpr (std::is_same_v<Math, AsBf16>) {
+    const int warp = int(threadIdx.x) / 32;
+    const Stored *const mine_a = a + warp / kWarpsN * (kFragsM * 16) * (kAContiguous ? kRowA : 1),
+                        *const mine_b = b + warp % kWarpsN * (kFragsN * 8) * (kBContiguous ? kRowB : 1);
 #pragma unroll
-      for (int k = 0; k < kK; k += 16) {
-        if (k >= depth) break;
-        u32 fa[kFragsM][4], fb[kFragsN][2];
-#pragma unroll
-        for (int i = 0; i < kFragsM; ++i) {
-          if constexpr (kAContiguous)
-            ldmatrix_x4(fa[i], a + (m + i * 16 + lane % 16) * kRowA + k + lane / 16 * 8);
-          else
-            ldmatrix_x4_transposed(
-                fa[i], a + (k + lane / 16 * 8 + lane % 8) * kRowA + m + i * 16 + lane / 8 % 2 * 8);
-        }
-#pragma unroll
-        for (int j = 0; j < kFragsN; ++j) {
-          if constexpr (kBContiguous)
-            ldmatrix_x2(fb[j], b + (n + j * 8 + lane % 8) * kRowB + k + lane / 8 % 2 * 8);
-          else
-            ldmatrix_x2_transposed(fb[j], b + (k + lane % 16) * kRowB + n + j * 8);
-        }
-#pragma unroll
-        for (int i = 0; i < kFragsM; ++i)
-#pragma unroll
-          for (int j = 0; j < kFragsN; ++j) mma_bf16(sums.v[i][j], fa[i], fb[j]);
-      }
-    } else if constexpr (std::is_same_v<Math, AsTf32>) {
-      const int g = lane / 4, t = lane % 4;
-      const auto at_a = [&](int row, int k) {
-        return __float_as_uint(kAContiguous ? a[row * kRowA + k] : a[k * kRowA + row]);
-      };
-      const auto at_b = [&](int col, int k) {
-        return __float_as_uint(kBContiguous ? b[col * kRowB + k] : b[k * kRowB + col]);
-      };
-#pragma unroll 2
-      for (int k = 0; k < depth; k += 8) {
-        u32 fa[kFragsM][4], fb[kFragsN][2];
-#pragma unroll
-        for (int i = 0; i < kFragsM; ++i) {
-          const int row = m + i * 16 + g;
-          fa[i][0] = at_a(row, k + t), fa[i][1] = at_a(row + 8, k + t);
-          fa[i][2] = at_a(row, k + t + 4), fa[i][3] = at_a(row + 8, k + t + 4);
-        }
-#pragma unroll
-        for (int j = 0; j < kFragsN; ++j) {
-          const int col = n + j * 8 + g;
-          fb[j][0] = at_b(col, k + t), fb[j][1] = at_b(col, k + t + 4);
-        }
-#pragma unroll
-        for (int i = 0; i < kFragsM; ++i)
-#pragma unroll
-          for (int j = 0; j < kFragsN; ++j) mma_tf32(sums.v[i][j], fa[i], fb[j]);
-      }
-    } else {
-      // The same results in the same places, by the ordinary units.
-      const int g = lane / 4, t = lane % 4;
-#pragma unroll 4
-      for (int k = 0; k < depth; ++k) {
-        float va[kFragsM][2], vb[kFragsN][2];
-#pragma unroll
-        for (int i = 0; i < kFragsM; ++i)
-#pragma unroll
-          for (int h = 0; h < 2; ++h) {
-            const int row = m + i * 16 + g + h * 8;
-            va[i][h] = kAContiguous ? a[row * kRowA + k] : a[k * kRowA + row];
-          }
-#pragma unroll
-        for (int j = 0; j < kFragsN; ++j)
-#pragma unroll
-          for (int h = 0; h < 2; ++h) {
-            const int col = n + j * 8 + 2 * t + h;
-            vb[j][h] = kBContiguous ? b[col * kRowB + k] : b[k * kRowB + col];
-          }
-#pragma unroll
-        for (int i = 0; i < kFragsM; ++i)
-#pragma unroll
-          for (int j = 0; j < kFragsN; ++j)
-#pragma unroll
-            for (int e = 0; e < 4; ++e) sums.v[i][j][e] = fmaf(va[i][e / 2], vb[j][e % 2], sums.v[i][j][e]);
-      }
+    for (int k = 0; k < kK; k += kChunk) {
+      if (k >= depth) break;
+      Warp::add_chunk(mine_a + k * (kAContiguous ? 1 : kRowA), kRowA, mine_b + k * (kBContiguous ? 1 : kRowB),
+                      kRowB, depth - k, sums);
     }
   }
 

@@ -25,7 +25,7 @@ Gpu::Gpu() {
 }
 
 void Gpu::open(Lane& lane) {
-  constexpr i64 kBytes = kTickets * i64(sizeof(u32));
+  constexpr i64 kBytes = (kTickets + 1) * i64(sizeof(u32));
   lane.stream = create_stream();
   lane.event = create_event(false);
   lane.tickets = reinterpret_cast<u32*>(from_card_or_throw(kBytes, "counters"));

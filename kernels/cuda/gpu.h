@@ -56,6 +56,7 @@ class Gpu {
   // counter back to zero.
   static constexpr i64 kTickets = 4096;
   u32* tickets() const { return lanes_[at_].tickets; }
+  u32* barrier() const { return lanes_[at_].tickets + kTickets; }  // grid_barrier's, for nobody else
 
   // What went aside is waited for by all later work: called by whoever reads a gradient of weights.
   void join();

@@ -2,11 +2,11 @@
 // where a plain compiler does (emulate/language.h), so that kernels can be tested without a card. Beside the
 // words themselves:
 //   launch(gpu, {.op, .grid, .block, .shared}, kernel, arguments...)
-//   dynamic_shared<T>()                the launch's `shared` bytes, 16-byte aligned
-//   copy_async16/4, _commit, _wait<n>  from global to shared memory, 16 or 4 bytes a thread, in groups
-//   check_aligned(p, bytes)            before a wide access; nothing on a card, which looks itself
-//   mma_*, ldmatrix_*                  products of tensor cores, one warp together (fragments as in the PTX
-//   manual)
+//   grid_barrier(gpu.barrier())        all threads of a launch whose blocks run `together` wait for each
+//   other dynamic_shared<T>()                the launch's `shared` bytes, 16-byte aligned copy_async16/4,
+//   _commit, _wait<n>  from global to shared memory, 16 or 4 bytes a thread, in groups check_aligned(p,
+//   bytes)            before a wide access; nothing on a card, which looks itself mma_*, ldmatrix_* products
+//   of tensor cores, one warp together (fragments as in the PTX manual)
 // Only for .cu files and what only they include.
 #pragma once
 #include <initializer_list>

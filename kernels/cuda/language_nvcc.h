@@ -27,16 +27,44 @@ void launch(Gpu& gpu, const Launch& l, void (*kernel)(P...), A&&... arguments) {
     }
   }
   gpu.launch_begins(l.op, l.grid * l.grid_y * l.grid_z);
-  kernel<<<dim3(unsigned(l.grid), unsigned(l.grid_y), unsigned(l.grid_z)), dim3(unsigned(l.block)),
-           size_t(l.shared), native(gpu.stream())>>>(P(std::forward<A>(arguments))...);
+  cudaLaunchAttribute together{};
+  together.id = cudaLaunchAttributeCooperative;
+  together.val.cooperative = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(unsigned(l.grid), unsigned(l.grid_y), unsigned(l.grid_z));
+  config.blockDim = dim3(unsigned(l.block));
+  config.dynamicSmemBytes = size_t(l.shared);
+  config.stream = native(gpu.stream());
+  config.attrs = &together;
+  config.numAttrs = l.together;
+  const cudaError_t e = cudaLaunchKernelEx(&config, kernel, P(std::forward<A>(arguments))...);
   gpu.launch_ends();
-  if (const cudaError_t e = cudaGetLastError()) throw launch_error(l, cudaGetErrorString(e));
+  if (!e) return;
+  cudaGetLastError();  // told here, not by whoever asks next
+  throw launch_error(l, cudaGetErrorString(e));
 }
 
 template <class T>
 __device__ __forceinline__ T* dynamic_shared() {
   extern __shared__ __align__(16) unsigned char offramp_dynamic_shared[];
   return reinterpret_cast<T*>(offramp_dynamic_shared);
+}
+
+// The upper half of *arrived turns over when the last block adds its share; the lower half is then zero
+// again.
+__device__ __forceinline__ void grid_barrier(u32* arrived) {
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    constexpr u32 kTurn = 0x80000000u;
+    const u32 blocks = gridDim.x * gridDim.y * gridDim.z;
+    const bool first = blockIdx.x == 0 && blockIdx.y == 0 && blockIdx.z == 0;
+    __threadfence();
+    const u32 before = atomicAdd(arrived, first ? kTurn - (blocks - 1) : 1u);
+    while (((before ^ *static_cast<volatile u32*>(arrived)) & kTurn) == 0) {
+    }
+    __threadfence();
+  }
+  __syncthreads();
 }
 
 __device__ __forceinline__ void check_aligned(const void*, int) {}
@@ -90,16 +118,6 @@ __device__ __forceinline__ void ldmatrix_x4(u32 (&r)[4], const void* row) {
 __device__ __forceinline__ void ldmatrix_x4_transposed(u32 (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(shared_address(row)));
-}
-__device__ __forceinline__ void ldmatrix_x2(u32 (&r)[2], const void* row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];\n"
-               : "=r"(r[0]), "=r"(r[1])
-               : "r"(shared_address(row)));
-}
-__device__ __forceinline__ void ldmatrix_x2_transposed(u32 (&r)[2], const void* row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];\n"
-               : "=r"(r[0]), "=r"(r[1])
                : "r"(shared_address(row)));
 }
 

@@ -13,6 +13,7 @@ struct Launch {
   int block;       // threads
   i64 shared = 0;  // bytes of dynamic shared memory
   i64 grid_y = 1, grid_z = 1;
+  bool together = false;  // all blocks at once, so that they may wait for each other: a card refuses too many
 };
 
 // "op: reason (dims; grid, block, shared)": the dims that the op's door noted.

@@ -198,7 +198,7 @@ TYPED_TEST(CudaConv2d, GemmTakesAnyDistances) {
   OFFRAMP_NEEDS_CARD();
   using T = typename TypeParam::T;
   Exec card(offramp::cuda::Gpu::instance(), TypeParam::kMath);
-  for (const GemmDims& d : {GemmDims{37, 21, 45}, {131, 70, 90}, {300, 32, 8}})
+  for (const GemmDims& d : {GemmDims{37, 21, 45}, {131, 70, 90}, {300, 32, 8}, {20, 72, 600}})
     for (const bool turned : {false, true})
       for (const bool whole : {false, true}) {
         const auto make = [&](i64 count, u64 seed) {
@@ -223,6 +223,7 @@ TYPED_TEST(CudaConv2d, GemmTakesAnyDistances) {
           return c;
         });
         want = then(std::move(want), 1, [&](i64 i, double v) { return v + double(bias[size_t(i % d.n)]); });
+        std::vector<float> first;
         for (const int multiprocessors : kMultiprocessors) {
           SCOPED_TRACE(std::to_string(d.m) + "x" + std::to_string(d.n) + (turned ? " turned " : " ") +
                        std::to_string(multiprocessors) + " multiprocessors");
@@ -233,8 +234,11 @@ TYPED_TEST(CudaConv2d, GemmTakesAnyDistances) {
               call(static_cast<const T*>(da.data()), static_cast<const float*>(db.data()), dc.data());
           on_card.bias = dbias.data();
           gemm(card, on_card);
-          EXPECT_TRUE(matches<T>(dc.floats(), want, whole));
+          const std::vector<float> got = dc.floats();
+          EXPECT_TRUE(matches<T>(got, want, whole));
           EXPECT_TRUE(dc.intact());
+          if (first.empty()) first = got;
+          EXPECT_EQ(got, first);  // whatever tile: the same bits
         }
       }
 }
@@ -265,9 +269,11 @@ TYPED_TEST(CudaConv2d, TilesAreChosenByMultiprocessors) {
     EXPECT_EQ(launches.launches.size(), 1u);
     return launches.launches.front().blocks;
   };
-  EXPECT_EQ(blocks(300, 65, 132), 10 * 2);  // 32 x 64
+  EXPECT_EQ(blocks(300, 65, 132), 19 * 9);  // 16 x 8
+  EXPECT_EQ(blocks(300, 65, 85), 10 * 2);   // 32 x 64
   EXPECT_EQ(blocks(300, 65, 1), 3 * 2);     // 128 x 64
-  EXPECT_EQ(blocks(300, 32, 132), 10);
+  EXPECT_EQ(blocks(300, 32, 132), 19 * 4);
+  EXPECT_EQ(blocks(300, 32, 37), 10);
   EXPECT_EQ(blocks(300, 32, 1), 3);  // 128 x 32
   EXPECT_EQ(blocks(128 * 66, 128, 132), 66 * 2);
   EXPECT_EQ(blocks(128 * 66, 128, 133), 264 * 2);

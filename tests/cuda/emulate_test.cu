@@ -26,6 +26,12 @@ __global__ void reads_shared_memory(float* out, bool writes) {
   out[blockIdx.x * 64 + 32 + threadIdx.x] = asked_for[31 - threadIdx.x];
 }
 
+__global__ void waits_for_blocks(float* out, u32* barrier, i64 leaves) {
+  if (i64(blockIdx.x) == leaves) return;
+  grid_barrier(barrier);
+  out[blockIdx.x] = 1;
+}
+
 TEST(CudaEmulation, RefusesWhatACardRefuses) {
   Gpu& gpu = Gpu::instance();
   float* const none = nullptr;
@@ -39,6 +45,20 @@ TEST(CudaEmulation, RefusesWhatACardRefuses) {
   refused({.grid = 1, .block = 32, .grid_y = 65536});
   refused({.grid = 1, .block = 32, .grid_z = 65536});
   launch(gpu, {.op = "test/nothing", .grid = 1, .block = 1024, .shared = 227 * 1024}, nothing, none);
+}
+
+TEST(CudaEmulation, BlocksWaitForEachOtherOnlyWhereTheyRunTogether) {
+  Gpu& gpu = Gpu::instance();
+  const int all = gpu.properties().multiprocessors;
+  DeviceArray<float> out(all + 1);
+  const auto launched = [&](i64 blocks, bool together, i64 leaves) {
+    launch(gpu, {.op = "test/together", .grid = blocks, .block = 32, .together = together}, waits_for_blocks,
+           out.data(), gpu.barrier(), leaves);
+  };
+  launched(all, true, -1);
+  EXPECT_THROW(launched(all + 1, true, -1), Error);
+  EXPECT_THROW(launched(all, false, -1), Error);
+  EXPECT_THROW(launched(all, true, 2), Error);
 }
 
 TEST(CudaEmulation, RefusesWideAccessesThatAreNotAligned) {

@@ -85,21 +85,46 @@ TEST(CudaLanguage, LastBlockSumsInOrder) {
   }
 }
 
-// a [16][16], b [8 columns][16] bf16 in shared memory; d [16][8].
+// out[block] = over all blocks' rounds, what the one behind it in a circle said in the round before.
+__global__ void round_robin(float* said, float* out, u32* barrier) {
+  __shared__ float sum;  // stays while other blocks run
+  const int block = int(blockIdx.x + blockIdx.y * gridDim.x), blocks = int(gridDim.x * gridDim.y);
+  if (threadIdx.x == 0) sum = 0;
+  for (int round = 0; round < 3; ++round) {
+    if (threadIdx.x == 7) said[block] = float(10 * round + block);
+    grid_barrier(barrier);
+    if (threadIdx.x == 0) sum += said[(block + 1) % blocks];
+    grid_barrier(barrier);
+  }
+  if (threadIdx.x == 0) out[block] = sum;
+}
+
+TEST(CudaLanguage, BlocksOfALaunchWaitForEachOther) {
+  OFFRAMP_NEEDS_CARD();
+  Gpu& gpu = Gpu::instance();
+  DeviceArray<float> said(4), out(4);
+  for (int again = 0; again < 3; ++again) {
+    launch(gpu, {.op = "test/together", .grid = 2, .block = 64, .grid_y = 2, .together = true}, round_robin,
+           said.data(), out.data(), gpu.barrier());
+    EXPECT_EQ(out.read(), (std::vector<float>{33, 36, 39, 30}));
+  }
+}
+
+// a [16][16], b [8 columns][32] bf16 in shared memory, of which the first 16 k count; d [16][8].
 __global__ void product_bf16(const Bf16* a, const Bf16* b, float* d) {
   __shared__ __align__(16) Bf16 sa[16 * 16];
-  __shared__ __align__(16) Bf16 sb[8 * 16];
+  __shared__ __align__(16) Bf16 sb[8 * 32];
   const int lane = int(threadIdx.x);
   copy_async16(sa + lane * 8, a + lane * 8);
-  if (lane < 16) copy_async16(sb + lane * 8, b + lane * 8);
+  copy_async16(sb + lane * 8, b + lane / 4 * 16 + lane % 2 * 8, lane % 4 < 2);
   copy_async_commit();
   copy_async_wait<0>();
   __syncwarp();
-  u32 ra[4], rb[2];
+  u32 ra[4], rb[4];
   ldmatrix_x4(ra, sa + lane % 16 * 16 + lane / 16 * 8);
-  ldmatrix_x2(rb, sb + lane % 8 * 16 + lane / 8 % 2 * 8);
+  ldmatrix_x4(rb, sb + lane % 8 * 32 + lane / 8 * 8);
   float sum[4] = {0, 0, 0, 0};
-  mma_bf16(sum, ra, rb);
+  mma_bf16(sum, ra, {rb[0], rb[1]});
   const int row = lane / 4, col = lane % 4 * 2;
   d[row * 8 + col] = sum[0];
   d[row * 8 + col + 1] = sum[1];
@@ -110,17 +135,17 @@ __global__ void product_bf16(const Bf16* a, const Bf16* b, float* d) {
 // The same with both operands stored the other way round: a [16 k][16], b [16 k][8].
 __global__ void product_bf16_transposed(const Bf16* a, const Bf16* b, float* d) {
   __shared__ __align__(16) Bf16 sa[16 * 16];
-  __shared__ __align__(16) Bf16 sb[16 * 8];
+  __shared__ __align__(16) Bf16 sb[32 * 8];
   const int lane = int(threadIdx.x);
   for (int i = lane; i < 256; i += 32) sa[i] = a[i];
-  for (int i = lane; i < 128; i += 32) sb[i] = b[i];
+  for (int i = lane; i < 256; i += 32) sb[i] = i < 128 ? b[i] : Bf16(0.0f);
   __syncwarp();
-  u32 ra[4], rb[2];
+  u32 ra[4], rb[4];
   // Matrices in the order of the fragment: rows 0-7 and 8-15 of the first 8 k, then of the others.
   ldmatrix_x4_transposed(ra, sa + (lane / 16 * 8 + lane % 8) * 16 + lane / 8 % 2 * 8);
-  ldmatrix_x2_transposed(rb, sb + lane % 16 * 8);
+  ldmatrix_x4_transposed(rb, sb + lane * 8);
   float sum[4] = {0, 0, 0, 0};
-  mma_bf16(sum, ra, rb);
+  mma_bf16(sum, ra, {rb[0], rb[1]});
   const int row = lane / 4, col = lane % 4 * 2;
   d[row * 8 + col] = sum[0];
   d[row * 8 + col + 1] = sum[1];

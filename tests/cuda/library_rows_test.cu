@@ -64,8 +64,8 @@ TEST(CudaLibraryRows, NothingToAddIsNoLaunch) {
 TEST(CudaLibraryRows, PartsOfScratchAreAlignedAndApart) {
   OFFRAMP_NEEDS_CARD();
   auto& gpu = cuda::Gpu::instance();
-  cuda::ScratchParts parts(gpu, cuda::ScratchParts::room(300) + cuda::ScratchParts::room(0) +
-                                    cuda::ScratchParts::room(8));
+  cuda::ScratchParts parts(
+      gpu, cuda::ScratchParts::room(300) + cuda::ScratchParts::room(0) + cuda::ScratchParts::room(8));
   auto *a = parts.take<std::byte>(300), *b = parts.take<std::byte>(0), *c = parts.take<std::byte>(8);
   EXPECT_EQ(b - a, 512);
   EXPECT_EQ(c, b);

@@ -23,7 +23,7 @@ class SupposedCard {
   static cuda::Gpu& gpu() { return cuda::Gpu::instance(); }
   int before_;
 };
-inline constexpr int kMultiprocessors[] = {1, 132};
+inline constexpr int kMultiprocessors[] = {1, 3, 132};
 
 using Doubles = std::vector<double>;
 using Map = std::function<double(double)>;

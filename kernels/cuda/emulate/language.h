@@ -1,9 +1,10 @@
-// Bodies of language.h for a plain compiler: the blocks of a launch run one after the other, the threads of a
-// block as fibers of one operating-system thread that change places where CUDA's threads wait for each other.
-// Blocks, and threads between two waits, run in an order that changes from launch to launch (the same in
-// every run of a program), so that a missing barrier shows, and a sum that depends on who is done first.
-// Shared memory is filled with NaN before every block. What a card refuses is an Error: grids, blocks and
-// shared memory that are too large, wide accesses that are not aligned.
+// Bodies of language.h for a plain compiler: the blocks of a launch run one after the other (or by turns,
+// where they wait for each other), the threads of a block as fibers of one operating-system thread that
+// change places where CUDA's threads wait for each other. Blocks, and threads between two waits, run in an
+// order that changes from launch to launch (the same in every run of a program), so that a missing barrier
+// shows, and a sum that depends on who is done first. Shared memory is filled with NaN before every block.
+// What a card refuses is an Error: grids, blocks and shared memory that are too large, wide accesses that are
+// not aligned.
 #pragma once
 #include <cmath>
 #include <cstring>
@@ -48,6 +49,7 @@ namespace offramp::cuda::emulate {
 extern uint3 thread_index, block_index, block_size, grid_size;
 
 void block_barrier();
+void grid_barrier();
 void warp_barrier(unsigned mask);
 // Every lane of the mask gives `bytes` (at most 64) and gets what `from` gave; lanes outside the mask are not
 // asked.
@@ -154,6 +156,8 @@ T* dynamic_shared() {
   return reinterpret_cast<T*>(emulate::dynamic_shared_memory());
 }
 
+inline void grid_barrier(u32*) { emulate::grid_barrier(); }
+
 inline void check_aligned(const void* p, int bytes) {
   if (reinterpret_cast<uintptr_t>(p) % unsigned(bytes)) emulate::misaligned(p, bytes);
 }
@@ -179,7 +183,5 @@ void mma_bf16(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]);
 void mma_tf32(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]);
 void ldmatrix_x4(u32 (&r)[4], const void* row);
 void ldmatrix_x4_transposed(u32 (&r)[4], const void* row);
-void ldmatrix_x2(u32 (&r)[2], const void* row);
-void ldmatrix_x2_transposed(u32 (&r)[2], const void* row);
 
 }  // namespace offramp::cuda
