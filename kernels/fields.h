@@ -7,6 +7,7 @@
 #include "kernels/conv2d/conv2d_call.h"
 #include "kernels/depthwise/depthwise_call.h"
 #include "kernels/gemm/gemm_call.h"
+#include "kernels/mbconv/mbconv_call.h"
 #include "kernels/norm/norm_call.h"
 #include "kernels/normed/normed_call.h"
 #include "kernels/pool/pool_call.h"
@@ -63,6 +64,12 @@ void fields(SoftmaxDims& d, F&& f) {
 template <class F>
 void fields(NormedDims& d, F&& f) {
   f("rows", d.rows), f("c_in", d.c_in), f("c_out", d.c_out), f("hw", d.hw);
+}
+template <class F>
+void fields(MBConvDims& d, F&& f) {
+  f("n", d.n), f("h", d.h), f("w", d.w), f("c_in", d.c_in), f("mid", d.mid), f("c_out", d.c_out);
+  f("kernel", d.kernel), f("stride", d.stride), f("pad", d.pad), f("reduced", d.reduced);
+  f("expands", d.expands);
 }
 
 }  // namespace offramp::kernels

@@ -37,7 +37,7 @@ class Problem {
     if (count_ < fields_.size()) fields_[count_++] = f;
   }
   std::string_view row_;
-  std::array<Field, 10> fields_;
+  std::array<Field, 11> fields_;
   std::size_t count_ = 0;
 };
 

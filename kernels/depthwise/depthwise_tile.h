@@ -185,18 +185,18 @@ __device__ void load_weights(const WeightView& w, int kernel, i64 c0, i64 channe
 }
 
 // Adds to the sums of kStrip outputs of a row what one row of the tile gives them; line: the first pixel that
-// any of them reads, two channels of it; tap: that row's weights, kKernel of them.
-template <class T, int kKernel, int kStep, bool kUp, bool kOdd, int kStrip>
+// any of them reads, two channels of it; tap: that row's weights, kKernel of them; both kDistance apart.
+template <class T, int kKernel, int kStep, bool kUp, bool kOdd, int kStrip, int kDistance = kSlab<T>>
 __device__ __forceinline__ void add_row(const T* line, const float* tap, float2 (&sum)[kStrip]) {
   using Along = Window<kKernel, kStep, kUp>;
   float2 of_tap[kKernel];
 #pragma unroll
-  for (int k = 0; k < kKernel; ++k) of_tap[k] = two(tap + k * kSlab<T>);
+  for (int k = 0; k < kKernel; ++k) of_tap[k] = two(tap + k * kDistance);
   // Of the padding only the parity matters here, the rest moved the line.
   constexpr int kPad = kUp ? kKernel - 1 + (kOdd ? 1 : 0) : 0, kRead = Along::reach(kStrip, kPad);
 #pragma unroll
   for (int r = 0; r < kRead; ++r) {
-    const float2 v = two(line + r * kSlab<T>);
+    const float2 v = two(line + r * kDistance);
 #pragma unroll
     for (int p = 0; p < kStrip; ++p) {
       // Without kUp: r = p * kStep + k. With it: r * kStep = p + kPad - k.
