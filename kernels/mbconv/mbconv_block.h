@@ -292,24 +292,23 @@ class MBConvBlock {
   __device__ void load_weights() const {
     constexpr int kBatch = 6;
     const WeightPiece* const p = task_.pieces;
-    const int ends[4] = {p[0].items(), p[0].items() + p[1].items(),
-                         p[0].items() + p[1].items() + p[2].items(),
-                         p[0].items() + p[1].items() + p[2].items() + p[3].items()};
+    const int end0 = p[0].items(), end1 = end0 + p[1].items(), end2 = end1 + p[2].items(),
+              end = end2 + p[3].items();
     struct Place {
       const WeightPiece* piece;
       int row, c;
     };
     const auto place = [&](int i) -> Place {
-      const int which = (i >= ends[0]) + (i >= ends[1]) + (i >= ends[2]);
-      int row = which ? i - ends[which - 1] : i;
+      const int which = (i >= end0) + (i >= end1) + (i >= end2);
+      int row = i - (i >= end2 ? end2 : i >= end1 ? end1 : i >= end0 ? end0 : 0);
       const int c = p[which].groups.split(row) * kLanes;
       return {p + which, row, c};
     };
-    for (int first = t_; first < ends[3]; first += kBatch * kBlockThreads) {
+    for (int first = t_; first < end; first += kBatch * kBlockThreads) {
       Eight<float> raw[kBatch];
 #pragma unroll
       for (int b = 0; b < kBatch; ++b) {
-        if (first + b * kBlockThreads >= ends[3]) break;
+        if (first + b * kBlockThreads >= end) break;
         const Place at = place(first + b * kBlockThreads);
         const WeightPiece& w = *at.piece;
         const float* const from = w.from + c0_ * w.to_channel + at.row * w.row_step + at.c;
@@ -320,7 +319,7 @@ class MBConvBlock {
       }
 #pragma unroll
       for (int b = 0; b < kBatch; ++b) {
-        if (first + b * kBlockThreads >= ends[3]) break;
+        if (first + b * kBlockThreads >= end) break;
         const Place at = place(first + b * kBlockThreads);
         store_operand<Math>(piece(*at.piece) + at.row * at.piece->to_row + at.c, values(raw[b]));
       }

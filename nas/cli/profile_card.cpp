@@ -15,11 +15,18 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// Bytes as the card moves them: parameters are floats, activations have `element` bytes.
-i64 moved_bytes(const nn::Plan& plan, const nn::Step& step, const Cost& cost, i64 element) {
+// Bytes as the card moves them: parameters are floats, activations have `element` bytes. Of steps in one call
+// only what the first reads and the last writes.
+i64 moved_bytes(const nn::Plan& plan, std::span<const nn::Step> steps, i64 n, i64 element) {
   i64 parameters = 0;
-  for (int index : {step.w, step.mean, step.var, step.gamma, step.beta})
-    if (index >= 0) parameters += 4 * plan.weights[std::size_t(index)].value.count();
+  for (const nn::Step& step : steps)
+    for (int index : {step.w, step.mean, step.var, step.gamma, step.beta})
+      if (index >= 0) parameters += 4 * plan.weights[std::size_t(index)].value.count();
+  if (steps.size() > 1)
+    return parameters +
+           n * element *
+               (plan.buffers[std::size_t(steps.front().x)] + plan.buffers[std::size_t(steps.back().y)]);
+  const Cost cost = nn::cost(steps.front(), n);
   return parameters + (cost.bytes_read + cost.bytes_written - parameters) / 4 * element;
 }
 
@@ -57,15 +64,16 @@ void profile_plan_on_card(Console& console, const ProfileRequest& r) {
   ordered_json calls = ordered_json::array();
   std::vector<std::vector<std::string>> rows{{"kernel", "dims", "MACs", "bytes", "us", "share", "% of roof"}};
   for (const auto& s : steps) {
-    const Cost cost = nn::cost(*s.step, r.batch);
-    const i64 bytes = moved_bytes(*path.plan, *s.step, cost, exec.math() == cuda::Math::bf16 ? 2 : 4);
-    const double share = s.us / sum, of_roof = limits.least_us(double(bytes), cost.macs) / s.us;
-    macs += cost.macs;
-    const std::string dims = nn::dims_text(nn::at_batch(s.step->dims, r.batch)), kernel(s.kernel);
-    calls.push_back(cli::to_json({kernel, dims, 1, cost.macs, bytes, s.us, share, of_roof}));
+    i64 its_macs = 0;
+    for (const nn::Step& step : s.steps) its_macs += nn::cost(step, r.batch).macs;
+    const i64 bytes = moved_bytes(*path.plan, s.steps, r.batch, exec.math() == cuda::Math::bf16 ? 2 : 4);
+    const double share = s.us / sum, of_roof = limits.least_us(double(bytes), its_macs) / s.us;
+    macs += its_macs;
+    const std::string kernel(s.kernel);
+    calls.push_back(cli::to_json({kernel, s.dims, 1, its_macs, bytes, s.us, share, of_roof}));
     char time[32];
     std::snprintf(time, sizeof time, "%.2f", s.us);
-    rows.push_back({kernel, dims.substr(dims.find(' ') + 1), format_count(cost.macs), format_count(bytes),
+    rows.push_back({kernel, s.dims.substr(s.dims.find(' ') + 1), format_count(its_macs), format_count(bytes),
                     time, format_percent(share), format_percent(of_roof)});
   }
   const i64 weights = runner->weight_bytes(), arena = runner->arena_bytes();

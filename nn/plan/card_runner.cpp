@@ -12,17 +12,20 @@
 #include "kernels/binary/binary.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/cuda/gpu.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/strided.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/error.h"
 #include "kernels/exit_select/exit_select.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/mbconv/mbconv.h"
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
 #include "kernels/recorder.h"
 #include "kernels/resize/resize.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/timing.h"
+#include "nn/plan/blocks.h"
 
 namespace offramp::nn {
 
@@ -30,15 +33,27 @@ using namespace kernels;
 
 namespace {
 
-// No groups: a card's kernels take the whole batch, one after the other.
-Tiling whole(const Plan& plan) {
+// What a stage launches.
+struct StageParts {
+  std::vector<PlanPart> body, head;
+};
+std::vector<StageParts> stage_parts(const Plan& plan) {
+  std::vector<StageParts> parts;
+  for (const PlanStage& stage : plan.stages)
+    parts.push_back({parts_of(plan, stage.body), parts_of(plan, stage.head)});
+  return parts;
+}
+
+// No groups: a card's kernels take the whole batch, one after the other. What a block reads lives as long as
+// what it writes, for it may run in one launch.
+Tiling whole(const Plan& plan, const std::vector<StageParts>& stages) {
   Tiling tiling{.bodies = {}, .heads = {}, .inside = std::vector<bool>(plan.buffers.size(), false)};
-  const auto each = [](const std::vector<Step>& steps) {
+  const auto each = [](const std::vector<PlanPart>& parts) {
     std::vector<Segment> segments;
-    for (size_t i = 0; i < steps.size(); ++i) segments.push_back({i, i + 1, i64{1} << 40});
+    for (const PlanPart& part : parts) segments.push_back({part.first, part.end, i64{1} << 40});
     return segments;
   };
-  for (const PlanStage& stage : plan.stages) {
+  for (const StageParts& stage : stages) {
     tiling.bodies.push_back(each(stage.body));
     tiling.heads.push_back(each(stage.head));
   }
@@ -60,7 +75,10 @@ template <class T>
 class Runner final : public CardRunner {
  public:
   Runner(std::shared_ptr<const Plan> plan, i64 max_batch)
-      : plan_(std::move(plan)), max_batch_(max_batch), layout_(lay_out(*plan_, whole(*plan_), max_batch)) {
+      : plan_(std::move(plan)),
+        max_batch_(max_batch),
+        parts_(stage_parts(*plan_)),
+        layout_(lay_out(*plan_, whole(*plan_, parts_), max_batch)) {
     for (const PlanWeight& w : plan_->weights) {
       if (w.value.device() != Device::cpu)
         throw Error("this plan was recorded without weights ('" + w.name +
@@ -112,12 +130,12 @@ class Runner final : public CardRunner {
                             log_sum_.data<double>()};
     for (size_t i = 0; i < plan_->stages.size(); ++i) {
       const PlanStage& stage = plan_->stages[i];
-      run_steps(exec, stage.body, n, moved);
+      run_parts(exec, stage.body, parts_[i].body, n, moved);
       if (!stage.has_exit()) continue;
       const size_t e = exit++;
       const bool last = e + 1 == exits;
       if (!last && !thresholds[e]) continue;
-      run_steps(exec, stage.head, n, moved);
+      run_parts(exec, stage.head, parts_[i].head, n, moved);
       kernels::cuda::exit_select(
           exec, ExitSelectCallT<T>{.batch = n,
                                    .classes = plan_->classes,
@@ -190,9 +208,9 @@ class Runner final : public CardRunner {
     Tensor all = Tensor::empty({n, exits, outputs}, kType<T>, Device::cuda);
     for (size_t i = 0; i < plan_->stages.size(); ++i) {
       const PlanStage& stage = plan_->stages[i];
-      run_steps(exec, stage.body, n, nullptr);
+      run_parts(exec, stage.body, parts_[i].body, n, nullptr);
       if (!stage.has_exit()) continue;
-      run_steps(exec, stage.head, n, nullptr);
+      run_parts(exec, stage.head, parts_[i].head, n, nullptr);
       offramp::cuda::Strided walk{.axes = 2};
       walk.extent[0] = n, walk.extent[1] = plan_->outputs(i);
       walk.to[0] = exits * outputs, walk.to[1] = 1;
@@ -210,7 +228,7 @@ class Runner final : public CardRunner {
   }
 
   void pass(Exec& exec, i64 last_stage, i64 n) override {
-    each_step(last_stage, [&](const Step& s) { run_step(exec, s, n, nullptr); });
+    each_launch(exec, last_stage, n, [](std::span<const Step>, auto&& run) { run(); });
   }
 
   std::vector<StepTime> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs) override {
@@ -227,9 +245,12 @@ class Runner final : public CardRunner {
     } forget{exec, std::exchange(exec.recorder, &recorder)};
     gpu.times = &launches;
     offramp::cuda::Graph graph(gpu, [&] {
-      each_step(last_stage, [&](const Step& s) {
-        run_step(exec, s, n, nullptr);
-        times.push_back({&s, recorder.calls.back().kernel, 0});
+      each_launch(exec, last_stage, n, [&](std::span<const Step> steps, auto&& run) {
+        run();
+        const std::string_view kernel = recorder.calls.back().kernel;
+        times.push_back(
+            {steps, kernel,
+             std::string(kernel.substr(0, kernel.find('/'))) + " " + offramp::cuda::problem().dims(), 0});
         ends.push_back(launches.launches.size());
       });
     });
@@ -286,17 +307,50 @@ class Runner final : public CardRunner {
     return bytes;
   }
 
-  void run_step(Exec& exec, const Step& s, i64 n, const Moved* moved) {
-    std::visit(Run{*this, exec, s, moved}, at_batch(s.dims, n));
-  }
-  void run_steps(Exec& exec, const std::vector<Step>& steps, i64 n, const Moved* moved) {
-    for (const Step& s : steps) run_step(exec, s, n, moved);
-  }
+  // Every launch of a list of steps: f(its steps, run()).
   template <class F>
-  void each_step(i64 last_stage, F&& f) {
-    for (i64 s = 0; s <= last_stage; ++s)
-      for (const auto* steps : {&plan_->stages[size_t(s)].body, &plan_->stages[size_t(s)].head})
-        for (const Step& step : *steps) f(step);
+  void each_launch(Exec& exec, const std::vector<Step>& steps, const std::vector<PlanPart>& parts, i64 n,
+                   const Moved* moved, F&& f) {
+    for (const PlanPart& part : parts) {
+      const std::span<const Step> all = std::span(steps).subspan(part.first, part.end - part.first);
+      if (part.block && mbconv_fits<T>(exec, part.block->dims(n))) {
+        f(all, [&] { run_block(exec, *part.block, n, moved); });
+        continue;
+      }
+      for (const Step& s : all)
+        f(std::span(&s, 1), [&] { std::visit(Run{*this, exec, s, moved}, at_batch(s.dims, n)); });
+    }
+  }
+  void run_parts(Exec& exec, const std::vector<Step>& steps, const std::vector<PlanPart>& parts, i64 n,
+                 const Moved* moved) {
+    each_launch(exec, steps, parts, n, moved, [](std::span<const Step>, auto&& run) { run(); });
+  }
+  // Of stages 0..last, nobody leaving.
+  template <class F>
+  void each_launch(Exec& exec, i64 last_stage, i64 n, F&& f) {
+    for (size_t s = 0; s <= size_t(last_stage); ++s) {
+      each_launch(exec, plan_->stages[s].body, parts_[s].body, n, nullptr, f);
+      each_launch(exec, plan_->stages[s].head, parts_[s].head, n, nullptr, f);
+    }
+  }
+
+  void run_block(Exec& exec, const BlockSteps& b, i64 n, const Moved* moved) {
+    const auto layer = [&](const Step* s) {
+      return s ? MBConvLayer{weight(s->w), weight(s->bias), s->act} : MBConvLayer{};
+    };
+    const MBConvDims d = b.dims(n);
+    const Extent out = depthwise_out(depthwise_of(d));
+    mbconv(exec, MBConvCallT<T>{.dims = d,
+                                .out_h = out.h,
+                                .out_w = out.w,
+                                .x = at(b.x, moved),
+                                .expand = layer(b.expand),
+                                .depthwise = layer(b.depthwise),
+                                .reduce = layer(b.reduce),
+                                .gate = layer(b.gate),
+                                .project = layer(b.project),
+                                .residual = at(b.project->z, moved),
+                                .y = at(b.project->y, moved)});
   }
 
   struct Run {
@@ -380,6 +434,7 @@ class Runner final : public CardRunner {
 
   std::shared_ptr<const Plan> plan_;
   i64 max_batch_;
+  std::vector<StageParts> parts_;
   ArenaLayout layout_;
   std::vector<Tensor> weights_;
   Tensor arena_, staged_, moved_;

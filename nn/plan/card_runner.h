@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,11 +32,12 @@ class CardRunner {
   // Bodies and heads of stages 0..last, nobody leaving, over what lies where load() put its images (results
   // come to lie there too): launches only.
   virtual void pass(Exec& exec, i64 last_stage, i64 n) = 0;
-  // Every step of such a pass, in order, timed by events inside its captured graph: medians of `runs`
+  // Every kernel call of such a pass, in order, timed by events inside its captured graph: medians of `runs`
   // launches.
   struct StepTime {
-    const Step* step;
-    std::string_view kernel;  // row name
+    std::span<const Step> steps;  // one, or those of a block (nn/plan/blocks.h) that is one call
+    std::string_view kernel;      // row name
+    std::string dims;             // "conv2d n=1 h=32 ...", as dims_text prints a step's
     double us;
   };
   virtual std::vector<StepTime> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs) = 0;

@@ -8,7 +8,7 @@
 #include "nn/plan/card_runner.h"
 #include "nn/plan/early_exit.h"
 #include "nn/record.h"
-#include "tests/cuda/modes.h"
+#include "tests/cuda/oracle.h"
 #include "tests/nn/sample_network.h"
 
 namespace offramp {
@@ -132,13 +132,11 @@ TEST(CudaPlan, LearnedConfidencesAreTheHosts) {
   }
 }
 
-// One time for every step, from its own launches, and the network computes afterwards what it did before.
-TEST(CudaPlan, StepsAreTimedInsideTheCapturedPass) {
-  OFFRAMP_NEEDS_CARD();
-  nn::EarlyExitNetwork net = sample_network();
-  constexpr i64 n = 5;
+// One time for every call, from its own launches, and the network computes afterwards what it did before.
+void expect_times(const nn::Plan& recorded, i64 n, int multiprocessors, i64 blocks) {
+  const SupposedCard supposed(multiprocessors);
   const std::vector<float> images = sample_images(n);
-  const auto plan = std::make_shared<const nn::Plan>(nn::record(net));
+  const auto plan = std::make_shared<const nn::Plan>(recorded);
   for (const cuda::Math math : {cuda::Math::f32, cuda::Math::bf16}) {
     Exec card(cuda::Gpu::instance(), math);
     const auto runner = nn::CardRunner::make(card, plan, n);
@@ -150,15 +148,24 @@ TEST(CudaPlan, StepsAreTimedInsideTheCapturedPass) {
       for (i64 s = 0; s <= last; ++s)
         for (const auto* part : {&plan->stages[size_t(s)].body, &plan->stages[size_t(s)].head})
           for (const nn::Step& step : *part) steps.push_back(&step);
-      ASSERT_EQ(times.size(), steps.size());
-      for (size_t i = 0; i < times.size(); ++i) {
-        EXPECT_EQ(times[i].step, steps[i]) << i;
-        EXPECT_GT(times[i].us, 0) << i;
-        EXPECT_LT(times[i].us, 60e6) << i;
-        const std::string dims = nn::dims_text(steps[i]->dims), kernel(times[i].kernel);
-        EXPECT_EQ(kernel.substr(0, kernel.find('/')), dims.substr(0, dims.find(' ')));
+      size_t timed = 0;
+      i64 in_one = 0;
+      for (const auto& t : times) {
+        ASSERT_LE(timed + t.steps.size(), steps.size());
+        for (const nn::Step& step : t.steps) EXPECT_EQ(&step, steps[timed++]);
+        EXPECT_GT(t.us, 0) << t.kernel;
+        EXPECT_LT(t.us, 60e6) << t.kernel;
+        const std::string kernel(t.kernel), family = kernel.substr(0, kernel.find('/'));
         EXPECT_TRUE(kernel.ends_with("/cuda")) << kernel;
+        in_one += family == "mbconv";
+        EXPECT_EQ(t.steps.size() > 1, family == "mbconv");
+        if (t.steps.size() == 1) {
+          EXPECT_EQ(t.dims, nn::dims_text(nn::at_batch(t.steps.front().dims, n)));
+        }
+        EXPECT_EQ(t.dims.substr(0, t.dims.find(' ')), family);
       }
+      EXPECT_EQ(timed, steps.size());
+      EXPECT_EQ(in_one, last + 1 == i64(plan->stages.size()) ? blocks : std::min(in_one, blocks));
     }
     EXPECT_EQ(card.recorder, nullptr);
     EXPECT_EQ(card.gpu()->times, nullptr);
@@ -170,6 +177,14 @@ TEST(CudaPlan, StepsAreTimedInsideTheCapturedPass) {
     EXPECT_GT(runner->arena_bytes(), n * *std::max_element(plan->buffers.begin(), plan->buffers.end()) *
                                          (math == cuda::Math::bf16 ? 2 : 4));
   }
+}
+
+TEST(CudaPlan, CallsAreTimedInsideTheCapturedPass) {
+  OFFRAMP_NEEDS_CARD();
+  nn::EarlyExitNetwork net = sample_network();
+  expect_times(nn::record(net), 5, 4, 0);  // normalisations keep their own calls
+  expect_times(nn::deployable(net), 5, 4, 0);
+  expect_times(nn::deployable(net), 2, 132, 4);
 }
 
 }  // namespace

@@ -42,19 +42,36 @@ std::vector<int> shuffled(i64 count, u64 seed, u64 stream) {
   return order;
 }
 
-void run_together(const Launch& l, const std::function<void()>& thread, const std::vector<int>& threads,
-                  const std::vector<int>& order) {
-  std::vector<std::unique_ptr<Block>> blocks;
-  for (const int index : order) {
-    blocks.push_back(std::make_unique<Block>(l.block));
-    blocks.back()->begin(index, l);
+// Blocks of so many threads, kept from launch to launch for their stacks (some of them: each may hold
+// megabytes); never destroyed, as other static objects may launch to the end.
+class Kept {
+ public:
+  explicit Kept(int threads) : blocks_(by_threads()[std::size_t(threads)]), threads_(threads) {}
+  ~Kept() { blocks_.resize(std::min<std::size_t>(blocks_.size(), 24)); }
+  Block& operator[](std::size_t i) {
+    while (blocks_.size() <= i) blocks_.push_back(std::make_unique<Block>(threads_));
+    return *blocks_[i];
   }
+
+ private:
+  using Blocks = std::vector<std::unique_ptr<Block>>;
+  static std::vector<Blocks>& by_threads() {
+    static auto& all = *new std::vector<Blocks>(kMostThreads + 1);
+    return all;
+  }
+  Blocks& blocks_;
+  int threads_;
+};
+
+void run_together(const Launch& l, const std::function<void()>& thread, const std::vector<int>& threads,
+                  const std::vector<int>& order, Kept& blocks) {
+  for (std::size_t i = 0; i < order.size(); ++i) blocks[i].begin(order[i], l);
   for (;;) {
     std::size_t done = 0;
-    for (const auto& block : blocks) done += block->advance(threads, thread);
-    if (done == blocks.size()) return;
+    for (std::size_t i = 0; i < order.size(); ++i) done += blocks[i].advance(threads, thread);
+    if (done == order.size()) return;
     if (done > 0) throw Error("blocks wait for others that are done");
-    for (const auto& block : blocks) block->go_on();
+    for (std::size_t i = 0; i < order.size(); ++i) blocks[i].go_on();
   }
 }
 
@@ -68,15 +85,11 @@ void run_now(const Launch& l, const std::function<void()>& thread) {
   grid_size = {unsigned(l.grid), unsigned(l.grid_y), unsigned(l.grid_z)};
   const MemoryInUse in_use;
   try {
-    if (l.together) return run_together(l, thread, threads, blocks);
-    // Kept from launch to launch; never destroyed, as other static objects may launch to the end.
-    static std::vector<std::unique_ptr<Block>>& by_threads =
-        *new std::vector<std::unique_ptr<Block>>(kMostThreads + 1);
-    std::unique_ptr<Block>& block = by_threads[std::size_t(l.block)];
-    if (!block) block = std::make_unique<Block>(l.block);
+    Kept kept(l.block);
+    if (l.together) return run_together(l, thread, threads, blocks, kept);
     for (const int index : blocks) {
-      block->begin(index, l);
-      if (!block->advance(threads, thread))
+      kept[0].begin(index, l);
+      if (!kept[0].advance(threads, thread))
         throw Error("blocks wait for each other in a launch that need not run them together");
     }
   } catch (const std::exception& e) {
