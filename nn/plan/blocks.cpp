@@ -16,7 +16,7 @@ bool is(const Step& s) {
 }
 bool scales_channels(const Step& s) {
   const auto* d = std::get_if<BinaryDims>(&s.dims);
-  return d && d->kind == BinaryKind::mul && d->broadcast;
+  return d && d->kind == BinaryKind::mul && (d->broadcast || d->hw == 1);
 }
 
 // How often each buffer is read: by steps, and as what a stage ends in.

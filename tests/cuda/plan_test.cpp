@@ -5,6 +5,9 @@
 #include <cmath>
 
 #include "kernels/error.h"
+#include "kernels/mbconv/mbconv.h"
+#include "nas/space/space.h"
+#include "nn/plan/blocks.h"
 #include "nn/plan/card_runner.h"
 #include "nn/plan/early_exit.h"
 #include "nn/record.h"
@@ -185,6 +188,38 @@ TEST(CudaPlan, CallsAreTimedInsideTheCapturedPass) {
   expect_times(nn::record(net), 5, 4, 0);  // normalisations keep their own calls
   expect_times(nn::deployable(net), 5, 4, 0);
   expect_times(nn::deployable(net), 2, 132, 4);
+}
+
+// One image through the networks of the spaces, on as many multiprocessors as an H100 has.
+TEST(CudaPlan, OneImageIsOneLaunchABlock) {
+  OFFRAMP_NEEDS_CARD();
+  const SupposedCard supposed(132);
+  for (const char* name : {"aebnas", "cifar"}) {
+    const nas::Space space = nas::Space::load(name);
+    for (const nas::Genotype& genotype : {space.min_genotype(), space.max_genotype()}) {
+      nn::FreshParameters fresh{Rng(1)};
+      nn::EarlyExitNetwork net(
+          space.decode(genotype, {.classes = 10, .channels = 3, .height = 32, .width = 32}), fresh);
+      const nn::Plan plan = nn::deployable(net);
+      for (const cuda::Math math : {cuda::Math::f32, cuda::Math::bf16}) {
+        Exec card(cuda::Gpu::instance(), math);
+        i64 depthwise = 0, blocks = 0;
+        for (const nn::PlanStage& stage : plan.stages)
+          for (const auto* steps : {&stage.body, &stage.head}) {
+            for (const nn::Step& s : *steps)
+              depthwise += std::holds_alternative<kernels::DepthwiseDims>(s.dims);
+            for (const nn::PlanPart& part : nn::parts_of(plan, *steps)) {
+              if (!part.block) continue;
+              const kernels::MBConvDims d = part.block->dims(1);
+              blocks += math == cuda::Math::bf16 ? kernels::mbconv_fits<Bf16>(card, d)
+                                                 : kernels::mbconv_fits<float>(card, d);
+            }
+          }
+        EXPECT_GT(blocks, 0) << name;
+        EXPECT_EQ(blocks, depthwise) << name << int(math);
+      }
+    }
+  }
 }
 
 }  // namespace
