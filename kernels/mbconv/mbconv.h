@@ -34,4 +34,8 @@ bool mbconv_fits(const Exec& exec, const MBConvDims& dims);
 void mbconv(Exec& exec, const MBConvCallT<float>& call);
 void mbconv(Exec& exec, const MBConvCallT<Bf16>& call);
 
+// On a card, any sizes: the scaled tensor is formed while it is multiplied, with the bits of two calls.
+void scaled_project(Exec& exec, const ScaledProjectCallT<float>& call);
+void scaled_project(Exec& exec, const ScaledProjectCallT<Bf16>& call);
+
 }  // namespace offramp::kernels

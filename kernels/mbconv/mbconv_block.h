@@ -59,6 +59,7 @@ class MBConvBlock {
  public:
   using T = typename Math::Stored;
   static constexpr int kOutRow = kSlice + kBankPad<T>;
+  static constexpr int kAhead = 16;  // slices whose parts are asked for at once; zeros behind the last
 
   __device__ __forceinline__ explicit MBConvBlock(const MBConvTask<T>& task)
       : task_(task),
@@ -199,8 +200,14 @@ class MBConvBlock {
     for (int i = t_; i < columns; i += kBlockThreads) {
       float sum = 0;
       if (i < reduced) {
-#pragma unroll 8
-        for (int s = 0; s < int(task_.slices); ++s) sum += from[s * reduced + i];
+        for (int first = 0; first < int(task_.slices); first += kAhead) {
+          float part[kAhead];
+#pragma unroll
+          for (int s = 0; s < kAhead; ++s)
+            part[s] = first + s < int(task_.slices) ? from[(first + s) * reduced + i] : 0.0f;
+#pragma unroll
+          for (int s = 0; s < kAhead; ++s) sum += part[s];
+        }
         sum = finished(sum, bias[i], task_.call.reduce.act);
       }
       row[i] = operand(T(sum));
@@ -260,11 +267,18 @@ class MBConvBlock {
       const int row = i / groups, c = i % groups * kLanes, count = lanes_in(c, d_.c_out);
       const auto beside = epilogue.fetch(first + row, c, count);
       Floats<kLanes> sum = zeros();
-#pragma unroll 4
-      for (i64 s = 0; s < task_.slices; ++s) {
-        const Floats<kLanes> part = load_some(parts_of_slice(s) + i64(row) * d_.c_out + c, wide, count);
+      for (int before = 0; before < int(task_.slices); before += kAhead) {
+        Eight<float> part[kAhead];
 #pragma unroll
-        for (int l = 0; l < kLanes; ++l) sum.v[l] += part.v[l];
+        for (int s = 0; s < kAhead; ++s)
+          part[s] = cuda::fetch(parts_of_slice(before + s) + i64(row) * d_.c_out + c, wide,
+                                before + s < int(task_.slices) ? count : 0);
+#pragma unroll
+        for (int s = 0; s < kAhead; ++s) {
+          const Floats<kLanes> v = values(part[s]);
+#pragma unroll
+          for (int l = 0; l < kLanes; ++l) sum.v[l] += v.v[l];
+        }
       }
       typename Epilogue::State state;
       epilogue.apply(state, epilogue.column(c, count), beside, first + row, c, count, sum);
@@ -290,7 +304,7 @@ class MBConvBlock {
   }
 
   __device__ void load_weights() const {
-    constexpr int kBatch = 6;
+    constexpr int kBatch = 8;
     const WeightPiece* const p = task_.pieces;
     const int end0 = p[0].items(), end1 = end0 + p[1].items(), end2 = end1 + p[2].items(),
               end = end2 + p[3].items();

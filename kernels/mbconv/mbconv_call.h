@@ -37,4 +37,16 @@ struct MBConvCallT {
 };
 using MBConvCall = MBConvCallT<float>;
 
+// The last two calls of a block with squeeze-excite, scale and projection, as one:
+// y = project(x * gate of the sample) + residual, products rounded to T.
+template <class T>
+struct ScaledProjectCallT {
+  i64 n, hw, mid, c_out;
+  const T *x, *gate;            // [n][hw][mid], [n][mid]
+  MBConvLayer project;          // [c_out][mid]
+  const T* residual = nullptr;  // [n][hw][c_out] or null
+  T* y;                         // [n][hw][c_out], not x
+};
+using ScaledProjectCall = ScaledProjectCallT<float>;
+
 }  // namespace offramp::kernels

@@ -317,8 +317,10 @@ class Runner final : public CardRunner {
         f(all, [&] { run_block(exec, *part.block, n, moved); });
         continue;
       }
-      for (const Step& s : all)
+      const bool scales = part.block && part.block->gate;
+      for (const Step& s : all.first(all.size() - (scales ? 2 : 0)))
         f(std::span(&s, 1), [&] { std::visit(Run{*this, exec, s, moved}, at_batch(s.dims, n)); });
+      if (scales) f(all.last(2), [&] { run_scaled_project(exec, *part.block, n, moved); });
     }
   }
   void run_parts(Exec& exec, const std::vector<Step>& steps, const std::vector<PlanPart>& parts, i64 n,
@@ -334,10 +336,22 @@ class Runner final : public CardRunner {
     }
   }
 
+  MBConvLayer layer(const Step* s) {
+    return s ? MBConvLayer{weight(s->w), weight(s->bias), s->act} : MBConvLayer{};
+  }
+  void run_scaled_project(Exec& exec, const BlockSteps& b, i64 n, const Moved* moved) {
+    const auto& d = std::get<Conv2dDims>(b.project->dims);
+    scaled_project(exec, ScaledProjectCallT<T>{.n = n,
+                                               .hw = d.h * d.w,
+                                               .mid = d.c_in,
+                                               .c_out = d.c_out,
+                                               .x = at(b.depthwise->y, moved),
+                                               .gate = at(b.gate->y, moved),
+                                               .project = layer(b.project),
+                                               .residual = at(b.project->z, moved),
+                                               .y = at(b.project->y, moved)});
+  }
   void run_block(Exec& exec, const BlockSteps& b, i64 n, const Moved* moved) {
-    const auto layer = [&](const Step* s) {
-      return s ? MBConvLayer{weight(s->w), weight(s->bias), s->act} : MBConvLayer{};
-    };
     const MBConvDims d = b.dims(n);
     const Extent out = depthwise_out(depthwise_of(d));
     mbconv(exec, MBConvCallT<T>{.dims = d,

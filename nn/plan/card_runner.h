@@ -35,7 +35,7 @@ class CardRunner {
   // Every kernel call of such a pass, in order, timed by events inside its captured graph: medians of `runs`
   // launches.
   struct StepTime {
-    std::span<const Step> steps;  // one, or those of a block (nn/plan/blocks.h) that is one call
+    std::span<const Step> steps;  // one, or those of a block (nn/plan/blocks.h) that are one call
     std::string_view kernel;      // row name
     std::string dims;             // "conv2d n=1 h=32 ...", as dims_text prints a step's
     double us;

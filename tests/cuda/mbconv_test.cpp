@@ -2,6 +2,7 @@
 // multiprocessors.
 #include "kernels/mbconv/mbconv.h"
 
+#include <array>
 #include <bit>
 
 #include "kernels/binary/binary.h"
@@ -180,6 +181,50 @@ TYPED_TEST(CudaMBConv, LeavesSamplesThatLeftAlone) {
     gpu.live = {};
     const std::vector<float> got = y.floats();
     for (i64 i = 0; i < 4 * each; ++i) ASSERT_EQ(got[size_t(i)], i < 3 * each ? want[size_t(i)] : 7.0f) << i;
+  }
+}
+
+// Rows of one sample and of many; few rows, and tiles.
+TYPED_TEST(CudaMBConv, ScalesWhileItProjects) {
+  OFFRAMP_NEEDS_CARD();
+  using T = typename TypeParam::T;
+  Exec card(offramp::cuda::Gpu::instance(), TypeParam::kMath);
+  for (const auto& [n, hw, mid, c_out] :
+       {std::array<i64, 4>{1, 1, 40, 8}, {3, 17, 72, 24}, {40, 9, 33, 13}}) {
+    const i64 rows = n * hw;
+    DeviceArray<T> x(rounded_to<T>(reals(rows * mid, 1))), gate(rounded_to<T>(reals(n * mid, 2, 0, 1))),
+        residual(rounded_to<T>(reals(rows * c_out, 3))), scaled(rows * mid), want(rows * c_out),
+        y(rows * c_out);
+    DeviceArray<float> w(reals(c_out * mid, 4)), bias(reals(c_out, 5));
+    const Conv2dDims dims{.n = n, .h = 1, .w = hw, .c_in = mid, .c_out = c_out, .kernel = 1};
+    binary(card,
+           BinaryCallT<T>{.dims = {.n = n, .hw = hw, .c = mid, .kind = BinaryKind::mul, .broadcast = true},
+                          .x = x.data(),
+                          .z = gate.data(),
+                          .y = scaled.data()});
+    conv2d(card, Conv2dCallT<T>{.dims = dims,
+                                .out_h = 1,
+                                .out_w = hw,
+                                .x = scaled.data(),
+                                .w = dense_weights<float>(w.data(), dims),
+                                .bias = bias.data(),
+                                .residual = residual.data(),
+                                .act = Act::relu,
+                                .y = want.data()});
+    for (const int multiprocessors : kMultiprocessors) {
+      const SupposedCard supposed(multiprocessors);
+      scaled_project(card, ScaledProjectCallT<T>{.n = n,
+                                                 .hw = hw,
+                                                 .mid = mid,
+                                                 .c_out = c_out,
+                                                 .x = x.data(),
+                                                 .gate = gate.data(),
+                                                 .project = {w.data(), bias.data(), Act::relu},
+                                                 .residual = residual.data(),
+                                                 .y = y.data()});
+      EXPECT_EQ(y.floats(), want.floats()) << n << " " << hw << ", " << multiprocessors;
+      EXPECT_TRUE(y.intact());
+    }
   }
 }
 
