@@ -4,6 +4,7 @@
 #include "autograd/ops/batch_norm.h"
 #include "autograd/ops/binary.h"
 #include "autograd/ops/conv2d.h"
+#include "autograd/ops/conv_unit.h"
 #include "autograd/ops/expected_loss.h"
 #include "autograd/ops/linear.h"
 #include "autograd/ops/loss.h"

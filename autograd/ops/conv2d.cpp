@@ -1,6 +1,6 @@
 #include "autograd/ops/conv2d.h"
 
-#include "autograd/ops/common.h"
+#include "autograd/ops/convolution.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/normed/normed.h"
@@ -12,45 +12,6 @@ using kernels::Conv2dDims;
 using kernels::DepthwiseDims;
 
 constexpr const char* kOp = "conv2d";
-
-Conv2dDims require_dims(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dOptions& o) {
-  require_rank(kOp, "input [n,h,w,c_in]", x, 4);
-  require_rank(kOp, "weight [c_out,k,k,c_in/groups]", w, 4);
-  const Conv2dDims d{.n = x.extent(0),
-                     .h = x.extent(1),
-                     .w = x.extent(2),
-                     .c_in = x.extent(3),
-                     .c_out = w.extent(0),
-                     .kernel = w.extent(1),
-                     .stride = o.stride,
-                     .pad = o.pad,
-                     .groups = o.groups};
-  const auto want = [&](const std::string& wanted) {
-    refuse(kOp, wanted,
-           "input " + x.shape().str() + ", weight " + w.shape().str() + ", stride " +
-               std::to_string(o.stride) + ", pad " + std::to_string(o.pad) + ", groups " +
-               std::to_string(o.groups));
-  };
-  if (x.count() == 0 || w.count() == 0) want("at least one sample, pixel, channel and tap");
-  if (o.stride < 1 || o.pad < 0 || o.groups < 1) want("stride >= 1, pad >= 0, groups >= 1");
-  if (w.extent(2) != d.kernel) want("a square kernel");
-  if (d.c_in % d.groups || d.c_out % d.groups) want("groups that divide both channel counts");
-  if (w.extent(3) != d.c_in / d.groups)
-    want("weights for " + std::to_string(d.c_in / d.groups) + " input channels a group");
-  if (d.h + 2 * d.pad < d.kernel || d.w + 2 * d.pad < d.kernel)
-    want("a kernel that fits into the padded input");
-  if (bias.defined() && bias.shape() != Shape{d.c_out})
-    refuse(kOp, "bias [" + std::to_string(d.c_out) + "]", bias.shape().str());
-  return d;
-}
-
-// A view of the weight when its last axis is contiguous, else of a dense copy.
-Tensor viewable(const Tensor& w) { return w.extent(3) == 1 || w.strides()[3] == 1 ? w : packed(w); }
-
-template <class T>
-kernels::WeightViewT<ParamOf<T>> view_of(const Tensor& w) {
-  return {w.data<ParamOf<T>>(), w.strides()[0], w.strides()[1], w.strides()[2]};
-}
 
 bool is_depthwise(const Conv2dDims& d) { return d.groups == d.c_in && d.c_in == d.c_out && d.groups > 1; }
 
@@ -124,7 +85,7 @@ void gradients(Exec& exec, const Conv2dDims& d, Extent out, const Tensor& x, con
 Variable conv2d(Exec& exec, const Variable& x, const Variable& w, const Conv2dOptions& options,
                 const Variable& bias) {
   const Tensor b = packed(tensor_or_none(bias));
-  const Conv2dDims d = require_dims(x.value(), w.value(), b, options);
+  const Conv2dDims d = require_conv2d_dims(kOp, x.value(), w.value(), b, options);
   const Extent out = kernels::conv2d_out(d);
   const Device device = common_device(kOp, exec, {&x.value(), &w.value(), &b});
   const Tensor xs = packed(x.value()), ws = viewable(w.value());

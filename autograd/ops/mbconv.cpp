@@ -1,7 +1,6 @@
 #include "autograd/ops/mbconv.h"
 
-#include "autograd/ops/common.h"
-#include "kernels/normed/normed.h"
+#include "autograd/ops/convolution.h"
 
 namespace offramp::ops {
 namespace {
@@ -12,56 +11,6 @@ constexpr const char* kOp = "mbconv";
 
 // Places among the inputs.
 enum : size_t { kX, kExpand, kDepthwise = kExpand + 3, kReduce = kDepthwise + 3, kProject = kReduce + 4 };
-
-Tensor like_row(const Tensor& t, i64 count) { return Tensor::empty({count}, t.dtype(), t.device()); }
-
-// One convolution: its weight, its raw result and the normalisation behind it.
-struct Unit {
-  Tensor w, gamma, beta, y, mean, var, scale;
-  Running running;
-
-  bool defined() const { return w.defined(); }
-  i64 c() const { return w.extent(0); }
-  // On the card, the kernel that takes the statistics lets the running ones follow.
-  NormOut out(const Exec& exec, float eps) {
-    NormOut out{gamma.data<float>(), eps, mean.data<float>(), var.data<float>(), scale.data<float>()};
-    if (exec.gpu() && running.mean.defined())
-      out.running = {running.mean.data<float>(), running.var.data<float>(), float(running.weight)};
-    return out;
-  }
-  // What the next convolution reads.
-  template <class T>
-  NormedT<T> read(Act act, const Tensor& gate = {}) const {
-    return {y.data<T>(), mean.data<float>(),   scale.data<float>(), beta.data<float>(),
-            act,         data_or_null<T>(gate)};
-  }
-};
-
-// The gradients of one unit, and those vectors that its own gradient is formed with.
-struct UnitGrad {
-  Tensor w, gamma, beta, of_mean, of_var;
-
-  explicit UnitGrad(const Unit& u)
-      : w(Tensor::empty(u.w.shape(), DType::f32, u.w.device())),
-        gamma(like_row(w, u.c())),
-        beta(like_row(w, u.c())),
-        of_mean(like_row(w, u.c())),
-        of_var(like_row(w, u.c())) {}
-  NormGradOut out(const Unit& u, float eps) {
-    return {u.var.data<float>(), eps, gamma.data<float>(), beta.data<float>(), of_mean.data<float>(),
-            of_var.data<float>()};
-  }
-  template <class T>
-  NormedGradT<T> read(const Unit& u, const Tensor& dz) const {
-    return {dz.data<T>(),          u.y.data<T>(),         u.mean.data<float>(),
-            u.scale.data<float>(), of_mean.data<float>(), of_var.data<float>()};
-  }
-  void hand_over(Backward& back, size_t at) {
-    back.add(at, std::move(w));
-    back.add(at + 1, std::move(gamma));
-    back.add(at + 2, std::move(beta));
-  }
-};
 
 struct Gate {  // squeeze-excite: mean -> reduce -> hidden -> gate -> raw -> hard sigmoid -> value
   Tensor reduce, reduce_bias, gate, gate_bias, mean, hidden, raw, value;
@@ -103,33 +52,16 @@ struct Block {
   }
 };
 
-WeightView view_of(const Tensor& w) {
-  return {w.data<float>(), w.strides()[0], w.strides()[1], w.strides()[2]};
-}
-Tensor viewable(const Tensor& w) { return w.extent(3) == 1 || w.strides()[3] == 1 ? w : packed(w); }
-
 Unit unit_of(const NormedWeight& parameters, const char* name, i64 groups_in, i64 kernel) {
-  Unit u;
-  u.running = parameters.running;
-  if (!parameters.weight.defined()) return u;
-  const Tensor& w = parameters.weight.value();
-  require_rank(kOp, "weight [c_out,k,k,c_in/groups]", w, 4);
-  if (w.count() == 0 || w.extent(1) != w.extent(2) || (kernel && w.extent(1) != kernel) ||
-      w.extent(3) != groups_in)
-    refuse(kOp, std::string("a square kernel on ") + std::to_string(groups_in) + " channels for " + name,
-           w.shape().str());
-  u.w = viewable(w);
-  u.gamma = packed(parameters.gamma.value());
-  u.beta = packed(parameters.beta.value());
-  for (const Tensor* t : {&u.gamma, &u.beta})
-    if (t->shape() != Shape{u.c()})
-      refuse(kOp, "gamma and beta [" + std::to_string(u.c()) + "]", t->shape().str());
-  return u;
-}
-
-void make_room(Unit& u, i64 n, i64 h, i64 w, DType dtype, Device device) {
-  u.y = Tensor::empty({n, h, w, u.c()}, dtype, device);
-  for (Tensor* t : {&u.mean, &u.var, &u.scale}) *t = Tensor::empty({u.c()}, DType::f32, device);
+  if (parameters.weight.defined()) {
+    const Tensor& w = parameters.weight.value();
+    require_rank(kOp, "weight [c_out,k,k,c_in/groups]", w, 4);
+    if (w.count() == 0 || w.extent(1) != w.extent(2) || (kernel && w.extent(1) != kernel) ||
+        w.extent(3) != groups_in)
+      refuse(kOp, std::string("a square kernel on ") + std::to_string(groups_in) + " channels for " + name,
+             w.shape().str());
+  }
+  return Unit(kOp, parameters);
 }
 
 Block require_block(const Tensor& x, const MBConvParameters& p, const MBConvOptions& o) {
@@ -208,7 +140,7 @@ template <class T>
 Tensor run_block(Exec& exec, Block& b) {
   const Device device = b.x.device();
   if (b.expand.defined()) {
-    make_room(b.expand, b.n, b.h, b.w, b.x.dtype(), device);
+    b.expand.make_room({b.n, b.h, b.w, b.mid}, b.x.dtype(), device);
     normed_pointwise(exec, NormedPointwiseCallT<T>{.dims = b.expand_dims(),
                                                    .in = {.x = std::as_const(b.x).data<T>()},
                                                    .w = std::as_const(b.expand.w).data<float>(),
@@ -216,16 +148,16 @@ Tensor run_block(Exec& exec, Block& b) {
                                                    .y = b.expand.y.data<T>(),
                                                    .out = b.expand.out(exec, b.eps())});
   }
-  make_room(b.depthwise, b.n, b.out_h, b.out_w, b.x.dtype(), device);
+  b.depthwise.make_room({b.n, b.out_h, b.out_w, b.mid}, b.x.dtype(), device);
   normed_depthwise(exec, NormedDepthwiseCallT<T>{.dims = b.depthwise_dims(),
                                                  .out_h = b.out_h,
                                                  .out_w = b.out_w,
                                                  .in = b.template depthwise_in<T>(),
-                                                 .w = view_of(b.depthwise.w),
+                                                 .w = view_of<T>(b.depthwise.w),
                                                  .y = b.depthwise.y.data<T>(),
                                                  .out = b.depthwise.out(exec, b.eps())});
   if (b.gate.defined()) run_gate<T>(exec, b);
-  make_room(b.project, b.n, b.out_h, b.out_w, b.x.dtype(), device);
+  b.project.make_room({b.n, b.out_h, b.out_w, b.c_out}, b.x.dtype(), device);
   normed_pointwise(exec,
                    NormedPointwiseCallT<T>{.dims = b.project_dims(),
                                            .in = b.depthwise.template read<T>(b.options.act, b.gate.value),
@@ -267,7 +199,7 @@ void gate_gradient(Backward& back, const Block& b, Tensor& g, const NormGradOut&
                                          .out_h = 1,
                                          .out_w = 1,
                                          .x = x.data<T>(),
-                                         .w = view_of(w),
+                                         .w = view_of<T>(w),
                                          .gy = gy.data<T>(),
                                          .gx = nullptr,
                                          .gw = gw.data<float>()});
@@ -321,7 +253,7 @@ void gradient(Backward& back, const Block& b) {
                                    .out_w = b.out_w,
                                    .in = b.template depthwise_in<T>(),
                                    .gy = depthwise.template read<T>(b.depthwise, dz),
-                                   .w = view_of(b.depthwise.w),
+                                   .w = view_of<T>(b.depthwise.w),
                                    .gw = depthwise.w.data<float>(),
                                    .gx = nullptr};
   if (b.expand.defined()) {

@@ -1,17 +1,9 @@
 // A whole inverted residual block with batch statistics as one operation, so that no normalised or activated
 // tensor and no gradient of a convolution's raw result is ever stored (kernels/normed).
 #pragma once
-#include "autograd/ops/batch_norm.h"
-#include "autograd/variable.h"
+#include "autograd/ops/conv_unit.h"
 
 namespace offramp::ops {
-
-// A convolution's weight [c_out,k,k,c_in/groups] (any strides with contiguous input channels) and the
-// normalisation behind it.
-struct NormedWeight {
-  Variable weight, gamma, beta;
-  Running running;
-};
 
 struct MBConvParameters {
   NormedWeight expand;  // 1x1; undefined: no expansion

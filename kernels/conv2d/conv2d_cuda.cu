@@ -6,6 +6,7 @@
 #include "kernels/conv2d/conv2d_rows.h"
 #include "kernels/cuda/gemm_kernels.h"
 #include "kernels/cuda/problem.h"
+#include "kernels/cuda/window_sides.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -14,43 +15,6 @@ namespace {
 constexpr int kBlock = 128;
 
 bool is_dense(const Conv2dDims& d) { return d.groups == 1; }
-bool is_plain(const Conv2dDims& d) { return d.kernel == 1 && d.stride == 1 && d.pad == 0; }
-i64 taps(const Conv2dDims& d) { return d.kernel * d.kernel; }
-
-// x seen from the pixels of y.
-template <class T>
-WindowSide<T, false> input_side(const Conv2dDims& d, i64 out_h, i64 out_w, const T* x) {
-  return {{},
-          x,
-          d.h,
-          d.w,
-          Divisor(d.c_in),
-          Divisor(out_h),
-          Divisor(out_w),
-          d.n * out_h * out_w,
-          taps(d) * d.c_in,
-          Divisor(d.kernel),
-          Divisor(d.stride),
-          int(d.pad),
-          wide_rows(x, d.c_in)};
-}
-// gy seen from the pixels of x.
-template <class T>
-WindowSide<T, true> output_side(const Conv2dDims& d, i64 out_h, i64 out_w, const T* gy) {
-  return {{},
-          gy,
-          out_h,
-          out_w,
-          Divisor(d.c_out),
-          Divisor(d.h),
-          Divisor(d.w),
-          d.n * d.h * d.w,
-          taps(d) * d.c_out,
-          Divisor(d.kernel),
-          Divisor(d.stride),
-          int(d.pad),
-          wide_rows(gy, d.c_out)};
-}
 
 template <class T>
 __global__ void grouped(Conv2dCallT<T> call) {
@@ -185,9 +149,9 @@ void forward(Exec& exec, const Conv2dCallT<T>& call) {
 template <class T>
 void gradient(Exec& exec, const Conv2dGradCallT<T>& call) {
   const Conv2dDims& d = call.dims;
-  const char* const row = !is_dense(d)  ? "conv2d_grad/grouped/cuda"
-                          : is_plain(d) ? "conv2d_grad/1x1/cuda"
-                                        : "conv2d_grad/window/cuda";
+  const char* const row = !is_dense(d)      ? "conv2d_grad/grouped/cuda"
+                          : is_pointwise(d) ? "conv2d_grad/1x1/cuda"
+                                            : "conv2d_grad/window/cuda";
   Cost cost = conv2d_cost(d);
   if (call.gx && call.gw) cost += conv2d_cost(d);
   if (!note(exec, row, d, cost)) return;
@@ -207,7 +171,7 @@ void gradient(Exec& exec, const Conv2dGradCallT<T>& call) {
     using Math = decltype(math);
     if (call.gw) {
       const Aside aside(gpu, call.gx != call.gy);
-      if (is_plain(d))
+      if (is_pointwise(d))
         launch_split<SplitTile<Math>>(gpu, row, gy, rows_side(call.x, rows, d.c_in, d.c_in), call.gw, d.c_out,
                                       d.c_in, rows);
       else
@@ -217,7 +181,7 @@ void gradient(Exec& exec, const Conv2dGradCallT<T>& call) {
     if (!call.gx) return;
     const auto w = weight_side<true>(call.w, d.c_out, d.c_in, d.kernel);
     const auto store = store_epilogue<T>(call.gx, d.c_in, d.c_in, nullptr, nullptr, Act::none);
-    if (is_plain(d))
+    if (is_pointwise(d))
       product_by_rows<Math, false>(gpu, row, gy, w, store, inputs, d.c_in, d.c_out);
     else
       product_by_rows<Math, false>(gpu, row, output_side(d, call.out_h, call.out_w, call.gy), w, store,

@@ -112,7 +112,7 @@ void launch_rows(Gpu& gpu, const char* op, const A& a, const B& b, const Epilogu
          {.op = op,
           .grid = tiles,
           .block = Tile::kThreads,
-          .shared = Tile::template shared_bytes<A, B>(k),
+          .shared = Tile::shared_bytes(a, b, k),
           .grid_y = columns},
          product_rows<Tile, A, B, Epilogue>, a, b, epilogue, m, n, k, parts, live_rows(gpu, m));
 }
@@ -133,7 +133,7 @@ void launch_split(Gpu& gpu, const char* op, const A& a, const B& b, float* out, 
          {.op = op,
           .grid = splits,
           .block = Tile::kThreads,
-          .shared = Tile::template shared_bytes<A, B>(k),
+          .shared = Tile::shared_bytes(a, b, k),
           .grid_y = tiles},
          product_split<Tile, A, B>, a, b, out, m, n, k, per_split, parts);
 }

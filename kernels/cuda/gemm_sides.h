@@ -6,8 +6,13 @@
 
 namespace offramp::kernels::cuda {
 
+// A side whose every c is a channel of its own.
+struct OwnChannels {
+  __host__ __device__ static i64 channels_along(i64 k) { return k; }
+  __device__ static int channel_of(int c) { return c; }
+};
 // A side without parameters of its channels.
-struct PlainSide {
+struct PlainSide : OwnChannels {
   static constexpr int kParameters = 0;
   __device__ void put_parameters(i64, float*, int, int) const {}
 };
@@ -40,7 +45,7 @@ StridedSide<T> rows_side(const T* p, i64 rows, i64 channels, i64 row_step) {
 
 // A tensor that is normalised, activated and gated while it is read.
 template <class T>
-struct NormedSide {
+struct NormedSide : OwnChannels {
   struct Raw {
     Eight<T> x, gate;
     bool valid;
@@ -79,15 +84,16 @@ struct NormedSide {
   }
 };
 
-// The gradient of a raw result, formed while it is read.
-template <class T>
-struct GradSide {
+// The gradient of a raw result, formed while it is read. Grad: NormedGradT<T>, SlopedGradT<T>.
+template <class T, class Grad = NormedGradT<T>>
+struct GradSide : OwnChannels {
   struct Raw {
     Eight<T> dz, y;
     bool valid;
   };
-  static constexpr int kParameters = GradChannels::kFields;
-  NormedGradT<T> g;
+  using Channels = std::conditional_t<std::is_same_v<Grad, NormedGradT<T>>, GradChannels, SlopedChannels>;
+  static constexpr int kParameters = Channels::kFields;
+  Grad g;
   i64 rows, channels;
   bool wide;
 
@@ -105,9 +111,9 @@ struct GradSide {
   __device__ __forceinline__ Floats<kLanes> finish(const Raw& raw, const float* p, int stride) const {
     const Floats<kLanes> dz = values(raw.dz);
     if (!g.y || !raw.valid) return dz;
-    GradChannels c;
+    Channels c;
     channels_at(p, stride, c);
-    return formed(c, dz, values(raw.y));
+    return formed(g, c, dz, values(raw.y));
   }
 };
 

@@ -3,7 +3,8 @@
 //   Side   (A and B)  what a "row" of eight neighbouring values is:
 //                     Raw fetch(row, c) issues the loads (zero outside), Floats<8> finish(raw, parameters,
 //                     stride) forms the values. kParameters floats of each channel wait in shared memory:
-//                     put_parameters(c, to, stride, at) puts them there
+//                     put_parameters(c, to, stride, at) puts them there. Of `k` values of c that run over k,
+//                     channels_along(k) have channels of their own; channel_of(c) is c's
 //   Epilogue          takes each row of eight results (normed_epilogues.h)
 // Math decides how: Bf16 and tf32 on tensor cores with sums in float, float exactly on the ordinary units. A
 // side is k-contiguous when c runs over k (then row is m or n), otherwise rows run over k.
@@ -37,11 +38,18 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
   static_assert(kK % kChunk == 0);
 
   // Channels whose parameters a block needs, and the shared memory of a launch.
-  __host__ __device__ static int channels_a(i64 k) { return kAContiguous ? int((k + kK - 1) / kK * kK) : kM; }
-  __host__ __device__ static int channels_b(i64 k) { return kBContiguous ? int((k + kK - 1) / kK * kK) : kN; }
+  __host__ __device__ static int whole_steps(i64 k) { return int((k + kK - 1) / kK * kK); }
+  template <class A>
+  __host__ __device__ static int channels_a(const A& a, i64 k) {
+    return kAContiguous ? whole_steps(a.channels_along(k)) : kM;
+  }
+  template <class B>
+  __host__ __device__ static int channels_b(const B& b, i64 k) {
+    return kBContiguous ? whole_steps(b.channels_along(k)) : kN;
+  }
   template <class A, class B>
-  static i64 shared_bytes(i64 k) {
-    return kShared + 4 * i64(A::kParameters * channels_a(k) + B::kParameters * channels_b(k));
+  static i64 shared_bytes(const A& a, const B& b, i64 k) {
+    return kShared + 4 * i64(A::kParameters * channels_a(a, k) + B::kParameters * channels_b(b, k));
   }
 
   // One side's part of a stage, on its way through registers.
@@ -72,7 +80,7 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
           side.put_parameters((kContiguous ? 0 : base) + i, to, stride, i);
     }
     __device__ __forceinline__ void put(Stored* shared, i64 k) {
-      const float* const mine = parameters + (kContiguous ? int(k) : 0) + c_of();
+      const float* const mine = parameters + (kContiguous ? side.channel_of(int(k) + c_of()) : c_of());
 #pragma unroll
       for (int i = 0; i < kVectors; ++i) {
         store_operand<Math>(shared + row_of(i) * kRow + c_of(), side.finish(raw[i], mine, stride));
@@ -90,9 +98,9 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
     if (begin >= end) return;
     Stored* const shared = dynamic_shared<Stored>();
     float* const for_a = dynamic_shared<float>() + kShared / 4;
-    float* const for_b = for_a + A::kParameters * channels_a(all);
-    Loader<A, kVectorsA, kAContiguous, kM, kRowA> la(a, m0, for_a, channels_a(all));
-    Loader<B, kVectorsB, kBContiguous, kN, kRowB> lb(b, n0, for_b, channels_b(all));
+    float* const for_b = for_a + A::kParameters * channels_a(a, all);
+    Loader<A, kVectorsA, kAContiguous, kM, kRowA> la(a, m0, for_a, channels_a(a, all));
+    Loader<B, kVectorsB, kBContiguous, kN, kRowB> lb(b, n0, for_b, channels_b(b, all));
     la.fetch(begin);
     lb.fetch(begin);
     la.prepare(for_a);

@@ -40,6 +40,11 @@ void normed_squeeze(Exec& exec, const NormedSqueezeCall& call);
 void normed_squeeze_grad(Exec& exec, const NormedSqueezeGradCall& call);
 void normed_slope(Exec& exec, const NormedSlopeCall& call);
 void normed_add(Exec& exec, const NormedAddCall& call);
+// Here only: on the host a convolution outside a block is followed by a normalisation of its own. Bf16 alike.
+void normed_conv2d(Exec& exec, const NormedConv2dCallT<float>& call);
+void normed_conv2d(Exec& exec, const NormedConv2dCallT<Bf16>& call);
+void normed_conv2d_grad(Exec& exec, const NormedConv2dGradCallT<float>& call);
+void normed_conv2d_grad(Exec& exec, const NormedConv2dGradCallT<Bf16>& call);
 }  // namespace cuda
 
 // Per value: subtract, multiply, add, activation (normalisation behind a convolution), and its gradient.
@@ -74,6 +79,25 @@ constexpr Cost normed_depthwise_grad_cost(const DepthwiseDims& d) {
           .other_ops = kNormedGradOps * (x + plain.bytes_written) / 4,
           .bytes_read = x + 2 * plain.bytes_written + w,
           .bytes_written = x + w};
+}
+// Plus the statistics: sum, deviation, its square, their sum.
+constexpr Cost normed_conv2d_cost(const Conv2dDims& d) {
+  const Cost plain = conv2d_cost(d);
+  return plain + Cost{.other_ops = plain.bytes_written,  // four for each value, which has four bytes
+                      .bytes_read = 4 * d.c_out,
+                      .bytes_written = 12 * d.c_out};
+}
+// Each gradient that is wanted is a product of its own, which forms what it reads of dz and y.
+constexpr Cost normed_conv2d_grad_cost(const Conv2dDims& d, bool gx, bool gw) {
+  const i64 x = d.n * d.h * d.w * d.c_in, w = d.c_out * d.kernel * d.kernel * d.c_in,
+            y = conv2d_cost(d).bytes_written / 4;
+  const auto product = [&](i64 operand, i64 result) {
+    return Cost{.macs = conv2d_cost(d).macs,
+                .other_ops = kNormedGradOps * y,
+                .bytes_read = 4 * (operand + 2 * y + 5 * d.c_out),
+                .bytes_written = 4 * result};
+  };
+  return (gw ? product(x, w) : Cost{}) + (gx ? product(w, x) : Cost{});
 }
 // A pass over [rows][c_in] that reads `reads` and writes `writes` arrays of that size.
 constexpr Cost normed_pass_cost(const NormedDims& d, i64 ops, i64 reads, i64 writes) {

@@ -4,6 +4,7 @@
 // behind the activation.
 #pragma once
 #include "kernels/bf16.h"
+#include "kernels/conv2d/conv2d_call.h"
 #include "kernels/depthwise/depthwise_call.h"
 #include "kernels/norm/norm_call.h"
 #include "kernels/types.h"
@@ -28,6 +29,14 @@ struct NormedGradT {
   const ParamOf<T>*mean = nullptr, *scale = nullptr, *of_mean = nullptr, *of_var = nullptr;  // [c]
 };
 using NormedGrad = NormedGradT<float>;
+
+// The same of a unit whose result act((y - mean) * scale + beta) is stored: dz holds the gradient of that
+// result, and is formed too, times act'. y is never null.
+template <class T>
+struct SlopedGradT : NormedGradT<T> {
+  const ParamOf<T>* beta = nullptr;
+  Act act = Act::none;
+};
 
 // The normalisation behind a convolution: from gamma and the batch come mean, biased variance and
 // scale = gamma / sqrt(var + eps). gamma null: none is behind it.
@@ -106,6 +115,28 @@ struct NormedDepthwiseGradCallT {
   NormGradOut out{};
 };
 using NormedDepthwiseGradCall = NormedDepthwiseGradCallT<float>;
+
+// A dense convolution of a tensor as it is, with a normalisation behind it: y raw. On the card only.
+template <class T>
+struct NormedConv2dCallT {
+  Conv2dDims dims;  // groups 1
+  i64 out_h, out_w;
+  const T* x;
+  WeightViewT<ParamOf<T>> w;
+  T* y;
+  NormOut out;
+};
+
+template <class T>
+struct NormedConv2dGradCallT {
+  Conv2dDims dims;
+  i64 out_h, out_w;
+  const T* x;  // needed for gw
+  SlopedGradT<T> gy;
+  WeightViewT<ParamOf<T>> w;  // needed for gx
+  ParamOf<T>* gw = nullptr;   // dense [c_out][kernel][kernel][c_in], overwritten; null: not wanted
+  T* gx = nullptr;            // not gy.dz; null: not wanted
+};
 
 // Squeeze-excite: mean = mean of `in` over a sample's hw rows (its gate is not read), hidden = relu(reduce
 // mean

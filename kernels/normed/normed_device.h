@@ -95,6 +95,43 @@ __device__ __forceinline__ Floats<kLanes> formed(const GradChannels& p, Floats<k
   return dz;
 }
 
+template <class T>
+__device__ __forceinline__ Floats<kLanes> formed(const NormedGradT<T>&, const GradChannels& p,
+                                                 const Floats<kLanes>& dz, const Floats<kLanes>& y) {
+  return formed(p, dz, y);
+}
+
+// The same with dz formed too, from the gradient behind the activation.
+struct SlopedChannels {
+  static constexpr int kFields = GradChannels::kFields + 1;
+  GradChannels raw;
+  Floats<kLanes> beta;
+};
+template <class T>
+__device__ __forceinline__ void put_channel(const SlopedGradT<T>& g, i64 c, bool valid, float* to, int stride,
+                                            int at) {
+  put_channel(static_cast<const NormedGradT<T>&>(g), c, valid, to, stride, at);
+  to[GradChannels::kFields * stride + at] = valid ? g.beta[c] : 0.0f;
+}
+// aligned: p is, as vectors are loaded.
+__device__ __forceinline__ void channels_at(const float* p, int stride, SlopedChannels& out,
+                                            bool aligned = true) {
+  const auto field = [&](int f) {
+    return aligned ? load<kLanes>(p + f * stride) : load_some(p + f * stride, false, kLanes);
+  };
+  out = {{field(0), field(1), field(2), field(3)}, field(4)};
+}
+template <class T>
+__device__ __forceinline__ Floats<kLanes> formed(const SlopedGradT<T>& g, const SlopedChannels& p,
+                                                 Floats<kLanes> dz, const Floats<kLanes>& y) {
+  if (g.act != Act::none) {
+    Floats<kLanes> z = y;
+    normalise({p.raw.mean, p.raw.scale, p.beta}, z);
+    times_slope(g.act, z, dz);
+  }
+  return formed(p.raw, dz, y);
+}
+
 // Running count and sums of eight channels around a value that all threads of a block share.
 struct Moments {
   Floats<kLanes> shift, sum, squares;

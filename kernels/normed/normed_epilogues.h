@@ -136,7 +136,7 @@ struct SlopeEpilogue {
     times_slope(in.act, z, v);
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) {
-      v.v[i] = float(T(v.v[i]));
+      if (dz) v.v[i] = float(T(v.v[i]));  // of what the next one will read
       state.sum.v[i] += v.v[i];
       state.with_d.v[i] = fmaf(v.v[i], d.v[i], state.with_d.v[i]);
     }

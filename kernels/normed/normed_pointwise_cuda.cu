@@ -9,12 +9,16 @@ namespace {
 
 template <class T>
 NormedSide<T> side_of(const NormedT<T>& in, const NormedDims& d) {
-  return {in, d.rows, d.c_in, Divisor(d.hw),
+  return {{},
+          in,
+          d.rows,
+          d.c_in,
+          Divisor(d.hw),
           wide_rows(in.x, d.c_in) && (!in.gate || wide_rows(in.gate, d.c_in))};
 }
 template <class T>
 GradSide<T> side_of(const NormedGradT<T>& g, const NormedDims& d) {
-  return {g, d.rows, d.c_out, wide_rows(g.dz, d.c_out) && (!g.y || wide_rows(g.y, d.c_out))};
+  return {{}, g, d.rows, d.c_out, wide_rows(g.dz, d.c_out) && (!g.y || wide_rows(g.y, d.c_out))};
 }
 
 template <class T>

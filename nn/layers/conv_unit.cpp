@@ -13,8 +13,16 @@ ConvUnit::ConvUnit(const ConvUnitSpec& s, Registry& registry)
 }
 
 Variable ConvUnit::forward(Exec& exec, const Variable& x, Mode mode) {
+  if (norm_ && !bias_.defined() && mode != Mode::evaluate)
+    return ops::conv_unit_train(exec, x, normed_weight(exec, mode), options_,
+                                {.eps = norm_->eps(), .act = act_});
   const Variable y = ops::conv2d(exec, x, in_mode(weight_, mode), options_, in_mode(bias_, mode));
   return norm_ ? norm_->forward(exec, y, act_, mode) : ops::activation(exec, y, act_);
+}
+
+ops::NormedWeight ConvUnit::normed_weight(const Exec& exec, Mode mode) {
+  return {in_mode(weight_, mode), in_mode(norm_->gamma(), mode), in_mode(norm_->beta(), mode),
+          norm_->running(exec, mode)};
 }
 
 void ConvUnit::reset_statistics() {

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "autograd/ops/conv2d.h"
+#include "autograd/ops/conv_unit.h"
 #include "nn/layers/batch_norm.h"
 #include "nn/layers/layer.h"
 
@@ -25,7 +25,8 @@ class ConvUnit : public Layer {
 
   const Variable& weight() const { return weight_; }
   const Variable& bias() const { return bias_; }
-  BatchNorm* norm() { return norm_ ? &*norm_ : nullptr; }
+  // Where there is a norm: its parameters and the weight as this mode (train, recalibrate) uses them.
+  ops::NormedWeight normed_weight(const Exec& exec, Mode mode);
 
  private:
   ops::Conv2dOptions options_;

@@ -37,14 +37,10 @@ Variable MBConv::forward(Exec& exec, const Variable& x, Mode mode) {
 }
 
 Variable MBConv::forward_fused(Exec& exec, const Variable& x, Mode mode) {
-  const auto unit = [&](ConvUnit& u) {
-    return ops::NormedWeight{in_mode(u.weight(), mode), in_mode(u.norm()->gamma(), mode),
-                             in_mode(u.norm()->beta(), mode), u.norm()->running(exec, mode)};
-  };
   ops::MBConvParameters p;
-  if (expand_) p.expand = unit(*expand_);
-  p.depthwise = unit(*depthwise_);
-  p.project = unit(*project_);
+  if (expand_) p.expand = expand_->normed_weight(exec, mode);
+  p.depthwise = depthwise_->normed_weight(exec, mode);
+  p.project = project_->normed_weight(exec, mode);
   if (squeeze_excite_) {
     const ConvUnit &reduce = squeeze_excite_->reduce(), &gate = squeeze_excite_->expand();
     p.reduce = in_mode(reduce.weight(), mode);

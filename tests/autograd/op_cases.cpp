@@ -80,6 +80,14 @@ void add_convolutions(std::vector<OpCase>& out) {
 }
 
 void add_norms(std::vector<OpCase>& out) {
+  for (const i64 groups : {1, 2})
+    out.push_back({text("conv_unit_train", {groups}),
+                   {{2, 5, 4, 4}, {6, 3, 3, 4 / groups}, {6}, {6}},
+                   [groups](Exec& exec, const Inputs& in) {
+                     return ops::conv_unit_train(exec, in[0], {in[1], in[2], in[3], {}},
+                                                 {.stride = 2, .pad = 1, .groups = groups},
+                                                 {.eps = 1e-3, .act = Act::hard_swish});
+                   }});
   for (const Act act : {Act::none, Act::relu, Act::relu6, Act::hard_swish, Act::hard_sigmoid, Act::sigmoid})
     for (const Shape& x : {Shape{4, 3}, Shape{2, 3, 4, 5}, Shape{3, 1, 1, 17}}) {
       const i64 c = x[-1];

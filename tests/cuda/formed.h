@@ -88,12 +88,13 @@ struct SlopeSums {
   i64 rows_ = 0;
 };
 
-// What the gradient of a normalisation leaves (NormGradOut) of the gradients dz behind its activation.
+// What the gradient of a normalisation leaves (NormGradOut) of the gradients dz behind its activation, which
+// are stored as T before they are summed.
 struct SlopeResults {
   Wanted gg, gb, om, ov;
 };
-template <class T>
-SlopeResults slope_results(const Wanted& dz, const std::vector<float>& x, const Norm<T>& in, bool whole) {
+template <class T, class V>
+SlopeResults slope_results(const Wanted& dz, const std::vector<float>& x, const Norm<V>& in, bool whole) {
   const size_t channels = in.mean.size(), rows = x.size() / channels;
   const Wanted empty{Doubles(channels, NAN), Doubles(channels, NAN)};
   SlopeResults out{empty, empty, empty, empty};
@@ -145,6 +146,20 @@ void check_statistics(const kernels::NormedDims& d, const Wanted& y, bool whole,
                 want_scale * (0.5 * var_bound / (std::fmax(want_var - var_bound, 0) + kEps)) +
                     float_error(2 * want_scale))
         << c;
+  }
+}
+
+// Running statistics, which were those of `before`, follow what the batch gave, the variance unbiased.
+template <class T>
+void check_running(i64 rows, float weight, const Norm<T>& before, const std::vector<float>& mean,
+                   const std::vector<float>& var, const std::vector<float>& mean_now,
+                   const std::vector<float>& var_now) {
+  for (size_t i = 0; i < mean.size(); ++i) {
+    const double unbiased = rows > 1 ? double(var[i]) * double(rows) / double(rows - 1) : double(var[i]);
+    const double m = before.mean[i], v = before.var[i];
+    EXPECT_NEAR(mean_now[i], m + weight * (double(mean[i]) - m),
+                float_error(2 * (std::fabs(m) + std::fabs(mean[i]))));
+    EXPECT_NEAR(var_now[i], v + weight * (unbiased - v), float_error(2 * (v + unbiased)));
   }
 }
 

@@ -84,16 +84,7 @@ void check_forward(const Case& c, bool whole, int multiprocessors) {
   EXPECT_TRUE(matches<T>(dy.floats(), y, whole));
   check_statistics<T>(d, y, whole, after.gamma, dmean.floats(), dvar.floats(), dscale.floats());
   EXPECT_TRUE(dy.intact() && dmean.intact() && dvar.intact() && dscale.intact());
-  // Running statistics follow what the batch gave, the variance unbiased.
-  const auto mean = dmean.floats(), var = dvar.floats(), mean_now = rmean.floats(), var_now = rvar.floats();
-  for (size_t i = 0; i < mean.size(); ++i) {
-    const double unbiased =
-        d.rows > 1 ? double(var[i]) * double(d.rows) / double(d.rows - 1) : double(var[i]);
-    const double m = after.mean[i], v = after.var[i];
-    EXPECT_NEAR(mean_now[i], m + weight * (double(mean[i]) - m),
-                float_error(2 * (std::fabs(m) + std::fabs(mean[i]))));
-    EXPECT_NEAR(var_now[i], v + weight * (unbiased - v), float_error(2 * (v + unbiased)));
-  }
+  check_running(d.rows, weight, after, dmean.floats(), dvar.floats(), rmean.floats(), rvar.floats());
 }
 
 TYPED_TEST(CudaNormedPointwise, ForwardIsTheSumInDouble) {
