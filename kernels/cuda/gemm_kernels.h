@@ -5,25 +5,33 @@
 
 namespace offramp::kernels::cuda {
 
-// A block for each tile; every column of tiles is a series.
+// Blocks walk down a column of tiles; every column is a series.
 template <class Tile, class A, class B, class Epilogue>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     product_rows(A a, B b, Epilogue epilogue, i64 m, i64 n, i64 k, Parts parts, LiveRows live) {
-  const i64 m0 = i64(blockIdx.x) * Tile::kRows, n0 = i64(blockIdx.y) * Tile::kColumns;
+  const i64 n0 = i64(blockIdx.y) * Tile::kColumns, step = i64(gridDim.x) * Tile::kRows;
+  i64 m0 = i64(blockIdx.x) * Tile::kRows;
   if (Epilogue::kFields == 0 && live.beyond(m0)) return;
-  typename Tile::Sums sums;
-  Tile::Warp::clear(sums);
-  Tile::multiply(a, b, m0, n0, 0, k, k, sums);
+  typename Tile::template Products<A, B> products(a, b, m0, n0, 0, k, k);
   const i64 column = n0 + Tile::group() * kLanes;
   const int count = lanes_in(column, n);
   typename Epilogue::State state;
-  const typename Epilogue::Column parameters = epilogue.column(column, count);
-  Tile::hand_on(
-      sums, [&](int row) { return epilogue.fetch(m0 + row, column, m0 + row < m ? count : 0); },
-      [&](const Floats<kLanes>& first) { epilogue.begin(state, first); },
-      [&](int row, const typename Epilogue::Raw& raw, const Floats<kLanes>& v) {
-        if (m0 + row < m && count > 0) epilogue.apply(state, parameters, raw, m0 + row, column, count, v);
-      });
+  for (bool first = true; m0 < m; m0 += step, first = false) {
+    if (Epilogue::kFields == 0 && live.beyond(m0)) break;
+    if (!first) products.go_on(m0);
+    typename Tile::Sums sums;
+    products.multiply(sums);
+    // Each time anew: in registers they would crowd out the operands.
+    const typename Epilogue::Column parameters = epilogue.column(column, count);
+    Tile::hand_on(
+        sums, [&](int row) { return epilogue.fetch(m0 + row, column, m0 + row < m ? count : 0); },
+        [&](const Floats<kLanes>& row) {
+          if (first) epilogue.begin(state, row);
+        },
+        [&](int row, const typename Epilogue::Raw& raw, const Floats<kLanes>& v) {
+          if (m0 + row < m && count > 0) epilogue.apply(state, parameters, raw, m0 + row, column, count, v);
+        });
+  }
   epilogue.template finish<Tile>(state, parts, n0, n);
 }
 
@@ -35,8 +43,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const i64 m0 = i64(blockIdx.y) / tiles_n * Tile::kRows, n0 = i64(blockIdx.y) % tiles_n * Tile::kColumns;
   const i64 begin = i64(blockIdx.x) * per_split, end = begin + per_split < k ? begin + per_split : k;
   typename Tile::Sums sums;
-  Tile::Warp::clear(sums);
-  Tile::multiply(a, b, m0, n0, begin, end, k, sums);
+  typename Tile::template Products<A, B>(a, b, m0, n0, begin, end, k).multiply(sums);
   const i64 column = n0 + Tile::group() * kLanes;
   const int count = lanes_in(column, n);
   const int rows = int(m - m0 < Tile::kRows ? m - m0 : i64(Tile::kRows)),
@@ -103,14 +110,17 @@ template <class Tile, class A, class B, class Epilogue>
 void launch_rows(Gpu& gpu, const char* op, const A& a, const B& b, const Epilogue& epilogue, i64 m, i64 n,
                  i64 k) {
   const i64 columns = ceil_div(n, Tile::kColumns), tiles = ceil_div(m, Tile::kRows);
-  Parts parts = parts_of(int(tiles), Epilogue::kFields * i64(Tile::kColumns));
+  // As many blocks as find room at once.
+  const i64 room = ceil_div(i64(gpu.properties().multiprocessors) * Tile::kBlocks, columns);
+  const i64 blocks = tiles < room ? tiles : room;
+  Parts parts = parts_of(int(blocks), Epilogue::kFields * i64(Tile::kColumns));
   if (Epilogue::kFields) {
     require_tickets(op, columns, parts);
     place_parts(parts, columns, gpu.scratch(parts_floats(parts, columns)), gpu.tickets());
   }
   launch(gpu,
          {.op = op,
-          .grid = tiles,
+          .grid = blocks,
           .block = Tile::kThreads,
           .shared = Tile::shared_bytes(a, b, k),
           .grid_y = columns},

@@ -91,36 +91,64 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
   using Warp = Fragments<Math, kFragsM, kFragsN, kAContiguous, kBContiguous>;
   using Sums = typename Warp::Sums;
 
-  // Adds the k range [begin, end) of `all` of the tile at (m0, n0). Once a block.
+  // The products of a block's tiles, one below the other: those of the k range [begin, end) of `all`.
+  // Parameters of channels are brought once, and B where one stage holds the range.
   template <class A, class B>
-  __device__ static void multiply(const A& a, const B& b, i64 m0, i64 n0, i64 begin, i64 end, i64 all,
-                                  Sums& sums) {
-    if (begin >= end) return;
-    Stored* const shared = dynamic_shared<Stored>();
-    float* const for_a = dynamic_shared<float>() + kShared / 4;
-    float* const for_b = for_a + A::kParameters * channels_a(a, all);
-    Loader<A, kVectorsA, kAContiguous, kM, kRowA> la(a, m0, for_a, channels_a(a, all));
-    Loader<B, kVectorsB, kBContiguous, kN, kRowB> lb(b, n0, for_b, channels_b(b, all));
-    la.fetch(begin);
-    lb.fetch(begin);
-    la.prepare(for_a);
-    lb.prepare(for_b);
-    __syncthreads();
-    int stage = 0;
-    for (i64 k = begin; k < end; k += kK, stage ^= 1) {
-      Stored* const here = shared + stage * kStage;
-      la.put(here, k);
-      lb.put(here + kSizeA, k);
+  class Products {
+   public:
+    // Asks for the first tile, at (m0, n0). All threads; shared memory from kShared on belongs to it, and the
+    // rest between one multiply() and hand_on().
+    __device__ __forceinline__ Products(const A& a, const B& b, i64 m0, i64 n0, i64 begin, i64 end, i64 all)
+        : a_(a, m0, parameters(), channels_a(a, all)),
+          b_(b, n0, parameters() + A::kParameters * channels_a(a, all), channels_b(b, all)),
+          begin_(begin),
+          end_(end),
+          stays_(end - begin <= kK) {
+      a_.fetch(begin);
+      b_.fetch(begin);
+      a_.prepare(parameters());
+      b_.prepare(parameters() + A::kParameters * channels_a(a, all));
       __syncthreads();
-      if (k + kK < end) {
-        la.fetch(k + kK);
-        lb.fetch(k + kK);
-      }
-      products(here, here + kSizeA, int(end - k < kK ? end - k : i64(kK)), sums);
-      // The other stage is written next; this one only after the next barrier.
     }
-    __syncthreads();
-  }
+
+    // sums = the tile's.
+    __device__ __forceinline__ void multiply(Sums& sums) {
+      Warp::clear(sums);
+      Stored* const shared = dynamic_shared<Stored>();
+      int stage = 0;
+      for (i64 k = begin_; k < end_; k += kK, stage ^= 1) {
+        // A range that stays has the other stage's place for B, behind what hand_on() takes.
+        Stored *const of_a = shared + stage * kStage, *const of_b =
+                                                          stays_ ? shared + kStage + kSizeA : of_a + kSizeA;
+        a_.put(of_a, k);
+        if (!there_) b_.put(of_b, k);
+        there_ = stays_;
+        __syncthreads();
+        if (k + kK < end_) {
+          a_.fetch(k + kK);
+          b_.fetch(k + kK);
+        }
+        products(of_a, of_b, int(end_ - k < kK ? end_ - k : i64(kK)), sums);
+        // The other stage is written next; this one only after the next barrier.
+      }
+      __syncthreads();
+    }
+
+    // Asks for the tile whose first row is m0.
+    __device__ __forceinline__ void go_on(i64 m0) {
+      a_.base = m0;
+      a_.fetch(begin_);
+      if (!stays_) b_.fetch(begin_);
+    }
+
+   private:
+    static_assert((kStage + kSizeA) * i64(sizeof(Stored)) >= kResults);
+    __device__ __forceinline__ static float* parameters() { return dynamic_shared<float>() + kShared / 4; }
+    Loader<A, kVectorsA, kAContiguous, kM, kRowA> a_;
+    Loader<B, kVectorsB, kBContiguous, kN, kRowB> b_;
+    i64 begin_, end_;
+    bool stays_, there_ = false;
+  };
 
   // `depth` of the stage's k are there, zeros behind them.
   __device__ __forceinline__ static void products(const Stored* a, const Stored* b, int depth, Sums& sums) {

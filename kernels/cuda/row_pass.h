@@ -6,7 +6,8 @@
 namespace offramp::kernels::cuda {
 
 // Work: an epilogue (normed_epilogues.h) whose values are what it fetched itself; all of a batch of rows is
-// under way before the first is used.
+// under way before the first is used. It may prepare() room() bytes of shared memory, which it then has to
+// itself, before anything else.
 template <class Tile, class Work>
 __global__ void __launch_bounds__(256)
     row_pass(Work work, i64 rows, i64 channels, Parts parts, LiveRows live) {
@@ -14,6 +15,10 @@ __global__ void __launch_bounds__(256)
   const i64 c0 = i64(blockIdx.y) * Tile::kColumns, c = c0 + Tile::group() * kLanes;
   const int count = lanes_in(c, channels);
   const i64 block_first = i64(blockIdx.x) * Tile::kRowStep, step = i64(gridDim.x) * Tile::kRowStep;
+  if constexpr (requires { work.prepare(); }) {
+    work.prepare();
+    __syncthreads();
+  }
   typename Work::State state;
   const typename Work::Column column = work.column(c, count);
   work.begin(state, block_first, c, count);
@@ -39,6 +44,10 @@ void launch_pass(Gpu& gpu, const char* op, const Work& work, i64 rows, i64 chann
   const int blocks = int(tiles < wanted ? tiles : wanted);
   Parts parts = parts_of(blocks, Work::kFields * i64(Tile::kColumns));
   i64 shared = 0;
+  if constexpr (requires { work.room(); }) {
+    static_assert(Work::kFields == 0);
+    shared = work.room();
+  }
   if (Work::kFields) {
     require_tickets(op, columns, parts);
     place_parts(parts, columns, gpu.scratch(parts_floats(parts, columns)), gpu.tickets());

@@ -1,5 +1,7 @@
 // Device rows of resizing: a thread takes eight channels of one pixel. The gradient gathers: a pixel of x
-// asks the output pixels whose taps may reach it.
+// asks the output pixels whose taps may reach it. What an axis' positions read, worked out in double, is the
+// same for all pixels: a block brings it to shared memory first.
+#include "kernels/cuda/divide.h"
 #include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
 #include "kernels/resize/resize_ref.h"
@@ -8,70 +10,129 @@ namespace offramp::kernels {
 namespace cuda {
 namespace {
 
+// The taps of every output position of an axis.
+struct TapTable {
+  static constexpr int kMost = 4;
+  ResizeKind kind;
+  int in, out;
+  struct Position {
+    int index[kMost];
+    float weight[kMost];
+  };
+  __host__ __device__ int floats() const { return out * int(sizeof(Position) / sizeof(float)); }
+  __device__ void prepare(float* to) const {
+    for (int o = int(threadIdx.x); o < out; o += int(blockDim.x)) {
+      const ResizeTaps taps = resize_taps_at(kind, in, out, o);
+      Position& p = reinterpret_cast<Position*>(to)[o];
+#pragma unroll
+      for (int i = 0; i < kMost; ++i) p.index[i] = int(taps.index[i]), p.weight[i] = float(taps.weight[i]);
+    }
+  }
+  __device__ __forceinline__ static const Position& at(const float* table, int position) {
+    return reinterpret_cast<const Position*>(table)[position];
+  }
+};
+
+// The outputs whose taps may lie on an input position, and their weights there.
+struct ReachTable {
+  ResizeKind kind;
+  int in, out;
+  // As many for every position: of a cubic's four taps, two lie on either side.
+  __host__ __device__ int reach() const { return 5 * out / in + 5; }
+  __host__ __device__ int floats() const { return in * (reach() + 1); }
+  // Per position: the first output, then the weights, zeros at the end.
+  __device__ void prepare(float* to) const {
+    const int row = reach() + 1;
+    for (int i = int(threadIdx.x); i < in * row; i += int(blockDim.x)) {
+      const int at = i / row, j = i % row - 1, begin = begin_of(at);
+      to[i] = j < 0 ? __uint_as_float(u32(begin)) : begin + j < out ? weight(begin + j, at) : 0.0f;
+    }
+  }
+  struct Position {
+    int begin;
+    const float* weight;
+  };
+  __device__ __forceinline__ Position at(const float* table, int position) const {
+    const float* const row = table + position * (reach() + 1);
+    return {int(__float_as_uint(row[0])), row + 1};
+  }
+
+ private:
+  __device__ int begin_of(int at) const {
+    const int begin = int(floor((double(at) - 2.0) * double(out) / double(in))) - 1;
+    return begin < 0 ? 0 : begin;
+  }
+  __device__ float weight(int o, int at) const {
+    const ResizeTaps taps = resize_taps_at(kind, in, out, o);
+    double sum = 0;
+    for (int i = 0; i < int(resize_taps(kind)); ++i)
+      if (taps.index[i] == at) sum += taps.weight[i];
+    return float(sum);
+  }
+};
+
+template <class Table>
+struct Tables : Gathers {
+  Table ys, xs;
+  __host__ i64 room() const { return 4 * i64(ys.floats() + xs.floats()); }
+  __device__ void prepare() const {
+    ys.prepare(of_ys());
+    xs.prepare(of_xs());
+  }
+  __device__ __forceinline__ static float* of_ys() { return dynamic_shared<float>(); }
+  __device__ __forceinline__ float* of_xs() const { return of_ys() + ys.floats(); }
+};
+template <class Table>
+Tables<Table> tables_of(const ResizeDims& d) {
+  return {{}, {d.kind, int(d.h), int(d.out_h)}, {d.kind, int(d.w), int(d.out_w)}};
+}
+
 template <class T>
-struct ForwardPass : Gathers {
+struct ForwardPass : Tables<TapTable> {
   ResizeCallT<T> call;
+  Divisor out_w, out_h;
   bool wide;
   __device__ __forceinline__ void apply(State&, const Column&, const Raw&, i64 row, i64 c, int count) const {
     const ResizeDims& d = call.dims;
-    const u32 area = u32(d.out_h * d.out_w), n = u32(row) / area, in_map = u32(row) - n * area;
-    const ResizeTaps ys = resize_taps_at(d.kind, d.h, d.out_h, in_map / u32(d.out_w));
-    const ResizeTaps xs = resize_taps_at(d.kind, d.w, d.out_w, in_map % u32(d.out_w));
+    int n = int(row);
+    const TapTable::Position& x = TapTable::at(of_xs(), out_w.split(n));
+    const TapTable::Position& y = TapTable::at(of_ys(), out_h.split(n));
     const int taps = int(resize_taps(d.kind));
     Floats<kLanes> sum = zeros();
     for (int s = 0; s < taps; ++s) {
       Floats<kLanes> column = zeros();
       for (int r = 0; r < taps; ++r) {
         const Floats<kLanes> v =
-            load_some(call.x + ((n * d.h + ys.index[r]) * d.w + xs.index[s]) * d.c + c, wide, count);
+            load_some(call.x + ((n * d.h + y.index[r]) * d.w + x.index[s]) * d.c + c, wide, count);
 #pragma unroll
-        for (int i = 0; i < kLanes; ++i) column.v[i] = fmaf(float(ys.weight[r]), v.v[i], column.v[i]);
+        for (int i = 0; i < kLanes; ++i) column.v[i] = fmaf(y.weight[r], v.v[i], column.v[i]);
       }
 #pragma unroll
-      for (int i = 0; i < kLanes; ++i) sum.v[i] = fmaf(float(xs.weight[s]), column.v[i], sum.v[i]);
+      for (int i = 0; i < kLanes; ++i) sum.v[i] = fmaf(x.weight[s], column.v[i], sum.v[i]);
     }
     store_some(call.y + row * d.c + c, sum, wide, count);
   }
 };
 
-// Output positions of an axis whose taps may lie on `at`.
-struct Reach {
-  i64 begin, end;
-};
-__device__ __forceinline__ Reach reach_of(i64 at, i64 in, i64 out) {
-  const double step = double(out) / double(in);
-  const i64 begin = i64(floor((double(at) - 2.0) * step)) - 1, end = i64(ceil((double(at) + 3.0) * step)) + 1;
-  return {begin < 0 ? 0 : begin, end > out ? out : end};
-}
-// Weight of output position `o` on input `at`.
-__device__ __forceinline__ float weight_on(ResizeKind kind, i64 in, i64 out, i64 o, i64 at) {
-  const ResizeTaps taps = resize_taps_at(kind, in, out, o);
-  double sum = 0;
-  for (int i = 0; i < int(resize_taps(kind)); ++i)
-    if (taps.index[i] == at) sum += taps.weight[i];
-  return float(sum);
-}
-
 template <class T>
-struct GradPass : Gathers {
+struct GradPass : Tables<ReachTable> {
   ResizeGradCallT<T> call;
+  Divisor w, h;
   bool wide;
   __device__ __forceinline__ void apply(State&, const Column&, const Raw&, i64 row, i64 c, int count) const {
     const ResizeDims& d = call.dims;
-    const u32 area = u32(d.h * d.w), n = u32(row) / area, in_map = u32(row) - n * area;
-    const i64 y = in_map / u32(d.w), x = in_map % u32(d.w);
-    const Reach ys = reach_of(y, d.h, d.out_h), xs = reach_of(x, d.w, d.out_w);
+    int n = int(row);
+    const ReachTable::Position x = xs.at(of_xs(), w.split(n)), y = ys.at(of_ys(), h.split(n));
     Floats<kLanes> sum = zeros();
-    for (i64 oy = ys.begin; oy < ys.end; ++oy) {
-      const float wy = weight_on(d.kind, d.h, d.out_h, oy, y);
-      if (wy == 0) continue;
-      for (i64 ox = xs.begin; ox < xs.end; ++ox) {
-        const float w = wy * weight_on(d.kind, d.w, d.out_w, ox, x);
-        if (w == 0) continue;
+    for (int j = 0; j < ys.reach(); ++j) {
+      if (y.weight[j] == 0) continue;
+      for (int i = 0; i < xs.reach(); ++i) {
+        const float weight = y.weight[j] * x.weight[i];
+        if (weight == 0) continue;
         const Floats<kLanes> g =
-            load_some(call.gy + ((n * d.out_h + oy) * d.out_w + ox) * d.c + c, wide, count);
+            load_some(call.gy + ((n * d.out_h + y.begin + j) * d.out_w + x.begin + i) * d.c + c, wide, count);
 #pragma unroll
-        for (int i = 0; i < kLanes; ++i) sum.v[i] = fmaf(w, g.v[i], sum.v[i]);
+        for (int l = 0; l < kLanes; ++l) sum.v[l] = fmaf(weight, g.v[l], sum.v[l]);
       }
     }
     store_some(call.gx + row * d.c + c, sum, wide, count);
@@ -84,7 +145,8 @@ void run(Exec& exec, const ResizeCallT<T>& call) {
   const ResizeDims& d = call.dims;
   if (note(exec, kRow, d, resize_cost(d)))
     pass_over_rows(*exec.gpu(), kRow,
-                   ForwardPass<T>{{}, call, wide_rows(call.x, d.c) && wide_rows(call.y, d.c)},
+                   ForwardPass<T>{tables_of<TapTable>(d), call, Divisor(d.out_w), Divisor(d.out_h),
+                                  wide_rows(call.x, d.c) && wide_rows(call.y, d.c)},
                    d.n * d.out_h * d.out_w, d.c);
 }
 template <class T>
@@ -93,8 +155,9 @@ void run(Exec& exec, const ResizeGradCallT<T>& call) {
   const ResizeDims& d = call.dims;
   if (note(exec, kRow, d, resize_grad_cost(d)))
     pass_over_rows(*exec.gpu(), kRow,
-                   GradPass<T>{{}, call, wide_rows(call.gy, d.c) && wide_rows(call.gx, d.c)}, d.n * d.h * d.w,
-                   d.c);
+                   GradPass<T>{tables_of<ReachTable>(d), call, Divisor(d.w), Divisor(d.h),
+                               wide_rows(call.gy, d.c) && wide_rows(call.gx, d.c)},
+                   d.n * d.h * d.w, d.c);
 }
 
 }  // namespace

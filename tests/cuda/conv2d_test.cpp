@@ -243,7 +243,7 @@ TYPED_TEST(CudaConv2d, GemmTakesAnyDistances) {
       }
 }
 
-// The number of blocks says which tile ran (but not 32 columns from 64).
+// The number of blocks says which tile ran, where there are fewer tiles than find room at once.
 TYPED_TEST(CudaConv2d, TilesAreChosenByMultiprocessors) {
   OFFRAMP_NEEDS_CARD();
   using T = typename TypeParam::T;
@@ -269,14 +269,13 @@ TYPED_TEST(CudaConv2d, TilesAreChosenByMultiprocessors) {
     EXPECT_EQ(launches.launches.size(), 1u);
     return launches.launches.front().blocks;
   };
-  EXPECT_EQ(blocks(300, 65, 132), 19 * 9);  // 16 x 8
-  EXPECT_EQ(blocks(300, 65, 85), 10 * 2);   // 32 x 64
-  EXPECT_EQ(blocks(300, 65, 1), 3 * 2);     // 128 x 64
-  EXPECT_EQ(blocks(300, 32, 132), 19 * 4);
-  EXPECT_EQ(blocks(300, 32, 37), 10);
-  EXPECT_EQ(blocks(300, 32, 1), 3);  // 128 x 32
-  EXPECT_EQ(blocks(128 * 66, 128, 132), 66 * 2);
-  EXPECT_EQ(blocks(128 * 66, 128, 133), 264 * 2);
+  const i64 at_once = sizeof(T) == 2 ? 2 : 1;  // of a multiprocessor
+  EXPECT_EQ(blocks(300, 65, 132), 19 * 9);     // 16 x 8
+  EXPECT_EQ(blocks(384, 128, 6), 3 * 2);       // 128 x 64
+  EXPECT_EQ(blocks(384, 32, 3), 3);            // 128 x 32
+  EXPECT_EQ(blocks(384, 64, 12), 12);          // 32 x 64
+  EXPECT_EQ(blocks(384, 64, 4), 4 * at_once);
+  EXPECT_EQ(blocks(128 * 66, 128, 10), 10 * at_once);
 }
 
 }  // namespace
