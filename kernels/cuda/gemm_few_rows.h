@@ -24,13 +24,13 @@ struct FewRows {
 
 template <class Math, class A, class B, class Epilogue>
 __global__ void __launch_bounds__(FewRows<Math>::kThreads)
-    product_few_rows(A a, B b, Epilogue epilogue, i64 m, i64 n, i64 k, LiveRows live) {
+    product_few_rows(A a, B b, Epilogue epilogue, int m, int n, int k, LiveRows live) {
   using Few = FewRows<Math>;
   using Warp = typename Few::Warp;
   constexpr int kTile = Few::kRows * Few::kColumns, kRow = Few::kRow;
-  const i64 m0 = i64(blockIdx.x) * Few::kRows, n0 = i64(blockIdx.y) * Few::kColumns;
+  const int m0 = int(blockIdx.x) * Few::kRows, n0 = int(blockIdx.y) * Few::kColumns;
   if (live.beyond(m0)) return;
-  const int t = int(threadIdx.x), warp = t / 32, lane = t % 32, chunks = int((k + kChunk - 1) / kChunk);
+  const int t = int(threadIdx.x), warp = t / 32, lane = t % 32, chunks = (k + kChunk - 1) / kChunk;
   float* const parts = dynamic_shared<float>();  // [chunks][16][8], then the results
   float* const results = parts + chunks * kTile;
   auto* const mine_a = reinterpret_cast<typename Few::Stored*>(results + kTile) + warp * Few::kOperands;
@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(FewRows<Math>::kThreads)
     typename B::Raw raw_b[Few::kAhead];
 #pragma unroll
     for (int i = 0; i < Few::kAhead; ++i) {
-      const i64 at = i64(first + i * Few::kWarps) * kChunk + c;  // beyond k: zeros
+      const int at = (first + i * Few::kWarps) * kChunk + c;  // beyond k: zeros
       raw_a[i][0] = a.fetch(m0 + row, at), raw_a[i][1] = a.fetch(m0 + row + 8, at);
       raw_b[i] = b.fetch(n0 + row, at);
     }
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(FewRows<Math>::kThreads)
       __syncwarp();
       typename Warp::Sums sums;
       Warp::clear(sums);
-      Warp::add_chunk(mine_a, kRow, mine_b, kRow, int(k - i64(chunk) * kChunk), sums);
+      Warp::add_chunk(mine_a, kRow, mine_b, kRow, k - chunk * kChunk, sums);
 #pragma unroll
       for (int e = 0; e < 4; ++e)
         parts[chunk * kTile + Warp::row(e) * Few::kColumns + Warp::column(e)] = sums.v[0][0][e];
@@ -102,7 +102,7 @@ void launch_few_rows(Gpu& gpu, const char* op, const A& a, const B& b, const Epi
           .block = Few::kThreads,
           .shared = Few::shared_bytes(ceil_div(k, kChunk)),
           .grid_y = ceil_div(n, Few::kColumns)},
-         product_few_rows<Math, A, B, Epilogue>, a, b, epilogue, m, n, k, live_rows(gpu, m));
+         product_few_rows<Math, A, B, Epilogue>, a, b, epilogue, int(m), int(n), int(k), live_rows(gpu, m));
 }
 
 }  // namespace offramp::kernels::cuda

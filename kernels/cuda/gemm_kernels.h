@@ -5,16 +5,15 @@
 
 namespace offramp::kernels::cuda {
 
-// Blocks walk down a column of tiles; every column is a series.
-template <class Tile, class A, class B, class Epilogue>
+// Blocks walk down a column of tiles; every column is a series. kStays: k <= Tile::kK.
+template <class Tile, bool kStays, class A, class B, class Epilogue>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
-    product_rows(A a, B b, Epilogue epilogue, i64 m, i64 n, i64 k, Parts parts, LiveRows live) {
-  const i64 n0 = i64(blockIdx.y) * Tile::kColumns, step = i64(gridDim.x) * Tile::kRows;
-  i64 m0 = i64(blockIdx.x) * Tile::kRows;
+    product_rows(A a, B b, Epilogue epilogue, int m, int n, int k, Parts parts, LiveRows live) {
+  const int n0 = int(blockIdx.y) * Tile::kColumns, step = int(gridDim.x) * Tile::kRows;
+  int m0 = int(blockIdx.x) * Tile::kRows;
   if (Epilogue::kFields == 0 && live.beyond(m0)) return;
-  typename Tile::template Products<A, B> products(a, b, m0, n0, 0, k, k);
-  const i64 column = n0 + Tile::group() * kLanes;
-  const int count = lanes_in(column, n);
+  typename Tile::template Products<A, B, kStays> products(a, b, m0, n0, 0, k, k);
+  const int column = n0 + Tile::group() * kLanes, count = lanes_in(column, n);
   typename Epilogue::State state;
   for (bool first = true; m0 < m; m0 += step, first = false) {
     if (Epilogue::kFields == 0 && live.beyond(m0)) break;
@@ -38,16 +37,15 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 // out[m][n] = sum over splits of k; parts are whole tiles, as far as they are filled.
 template <class Tile, class A, class B>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
-    product_split(A a, B b, float* out, i64 m, i64 n, i64 k, i64 per_split, Parts parts) {
-  const i64 tiles_n = (n + Tile::kColumns - 1) / Tile::kColumns;
-  const i64 m0 = i64(blockIdx.y) / tiles_n * Tile::kRows, n0 = i64(blockIdx.y) % tiles_n * Tile::kColumns;
-  const i64 begin = i64(blockIdx.x) * per_split, end = begin + per_split < k ? begin + per_split : k;
+    product_split(A a, B b, float* out, int m, int n, int k, int per_split, Parts parts) {
+  const int tiles_n = (n + Tile::kColumns - 1) / Tile::kColumns;
+  const int m0 = int(blockIdx.y) / tiles_n * Tile::kRows, n0 = int(blockIdx.y) % tiles_n * Tile::kColumns;
+  const int begin = int(blockIdx.x) * per_split, end = k - begin < per_split ? k : begin + per_split;
   typename Tile::Sums sums;
-  typename Tile::template Products<A, B>(a, b, m0, n0, begin, end, k).multiply(sums);
-  const i64 column = n0 + Tile::group() * kLanes;
-  const int count = lanes_in(column, n);
-  const int rows = int(m - m0 < Tile::kRows ? m - m0 : i64(Tile::kRows)),
-            columns = n - n0 < Tile::kColumns ? int(n - n0 + kLanes - 1) / kLanes * kLanes : Tile::kColumns;
+  typename Tile::template Products<A, B, false>(a, b, m0, n0, begin, end, k).multiply(sums);
+  const int column = n0 + Tile::group() * kLanes, count = lanes_in(column, n);
+  const int rows = m - m0 < Tile::kRows ? m - m0 : Tile::kRows,
+            columns = n - n0 < Tile::kColumns ? (n - n0 + kLanes - 1) / kLanes * kLanes : Tile::kColumns;
   const bool alone = gridDim.x == 1;
   float* const mine = parts.part + (i64(blockIdx.y) * parts.blocks + blockIdx.x) * parts.length;
   Tile::hand_on(
@@ -55,15 +53,15 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
       [&](int row, const Nothing&, const Floats<kLanes>& v) {
         if (row >= rows || count == 0) return;
         if (alone)
-          store_some(out + (m0 + row) * n + column, v, false, count);
+          store_some(element(out, m0 + row, n, column), v, false, count);
         else
           store<kLanes>(mine + row * columns + Tile::group() * kLanes, v);
       });
   const float* total;
   if (alone || !combine_parts<AddParts>(parts, blockIdx.y, int(blockIdx.x), rows * columns, &total)) return;
   for (int i = int(threadIdx.x); i < rows * columns; i += Tile::kThreads) {
-    const i64 row = m0 + i / columns, col = n0 + i % columns;
-    if (col < n) out[row * n + col] = total[i];
+    const int row = m0 + i / columns, col = n0 + i % columns;
+    if (col < n) *element(out, row, n, col) = total[i];
   }
 }
 
@@ -80,20 +78,20 @@ struct StoreEpilogue {
   Act act;
   bool wide;
 
-  __device__ Column column(i64 c, int count) const {
+  __device__ Column column(int c, int count) const {
     return bias ? load_some(bias + c, false, count) : zeros();
   }
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
-    return cuda::fetch((residual ? residual : y) + row * row_step + c, wide, residual ? count : 0);
+  __device__ __forceinline__ Raw fetch(int row, int c, int count) const {
+    return cuda::fetch(element(residual ? residual : y, row, row_step, c), wide, residual ? count : 0);
   }
   __device__ __forceinline__ void begin(State&, const Floats<kLanes>&) const {}
-  __device__ __forceinline__ void apply(State&, const Column& b, const Raw& raw, i64 row, i64 c, int count,
+  __device__ __forceinline__ void apply(State&, const Column& b, const Raw& raw, int row, int c, int count,
                                         Floats<kLanes> v) const {
     const Floats<kLanes> r = values(raw);
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) v.v[i] += b.v[i] + r.v[i];
     apply_act(act, v);
-    store_some(y + row * row_step + c, v, wide, count);
+    store_some(element(y, row, row_step, c), v, wide, count);
   }
   template <class Tile>
   __device__ void finish(State&, const Parts&, i64, i64) const {}
@@ -113,22 +111,29 @@ void launch_rows(Gpu& gpu, const char* op, const A& a, const B& b, const Epilogu
   // As many blocks as find room at once.
   const i64 room = ceil_div(i64(gpu.properties().multiprocessors) * Tile::kBlocks, columns);
   const i64 blocks = tiles < room ? tiles : room;
+  require_rows(op, {m + blocks * Tile::kRows, n, k});  // the last step of the walk passes m
   Parts parts = parts_of(int(blocks), Epilogue::kFields * i64(Tile::kColumns));
   if (Epilogue::kFields) {
     require_tickets(op, columns, parts);
     place_parts(parts, columns, gpu.scratch(parts_floats(parts, columns)), gpu.tickets());
   }
-  launch(gpu,
-         {.op = op,
-          .grid = blocks,
-          .block = Tile::kThreads,
-          .shared = Tile::shared_bytes(a, b, k),
-          .grid_y = columns},
-         product_rows<Tile, A, B, Epilogue>, a, b, epilogue, m, n, k, parts, live_rows(gpu, m));
+  const Launch l{.op = op,
+                 .grid = blocks,
+                 .block = Tile::kThreads,
+                 .shared = Tile::shared_bytes(a, b, k),
+                 .grid_y = columns};
+  const auto launch_as = [&](auto kernel) {
+    launch(gpu, l, kernel, a, b, epilogue, int(m), int(n), int(k), parts, live_rows(gpu, m));
+  };
+  if (k <= Tile::kK)
+    launch_as(product_rows<Tile, true, A, B, Epilogue>);
+  else
+    launch_as(product_rows<Tile, false, A, B, Epilogue>);
 }
 
 template <class Tile, class A, class B>
 void launch_split(Gpu& gpu, const char* op, const A& a, const B& b, float* out, i64 m, i64 n, i64 k) {
+  require_rows(op, {m, n, k});
   const i64 tiles = ceil_div(m, Tile::kRows) * ceil_div(n, Tile::kColumns);
   const i64 wanted = ceil_div(i64(gpu.properties().multiprocessors) * 2, tiles);
   const i64 most = ceil_div(k, 2 * Tile::kK);  // at least two steps a block
@@ -145,7 +150,7 @@ void launch_split(Gpu& gpu, const char* op, const A& a, const B& b, float* out, 
           .block = Tile::kThreads,
           .shared = Tile::shared_bytes(a, b, k),
           .grid_y = tiles},
-         product_split<Tile, A, B>, a, b, out, m, n, k, per_split, parts);
+         product_split<Tile, A, B>, a, b, out, int(m), int(n), int(k), int(per_split), parts);
 }
 
 // Tiles: 128 rows by 32 or 64 columns, 32 rows where those would leave multiprocessors idle (and

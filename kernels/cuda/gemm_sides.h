@@ -25,10 +25,10 @@ struct StridedSide : PlainSide {
   i64 rows, channels, row_step, c_step;
   bool wide;
 
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c) const {
-    const int count = row < rows ? lanes_in(c, channels) : 0;
+  __device__ __forceinline__ Raw fetch(int row, int c) const {
+    const int count = row < int(rows) ? lanes_in(c, int(channels)) : 0;
+    if (wide || c_step == 1) return cuda::fetch(element(p, row, row_step, c), wide, count);
     const T* const at = p + row * row_step + c * c_step;
-    if (wide || c_step == 1) return cuda::fetch(at, wide, count);
     T apart[kLanes];
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) apart[i] = i < count ? at[i * c_step] : T(0.0f);
@@ -59,12 +59,12 @@ struct NormedSide : OwnChannels {
   __device__ void put_parameters(i64 c, float* to, int stride, int at) const {
     put_channel(in, c, c < channels, to, stride, at);
   }
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c) const {
-    const int count = row < rows ? lanes_in(c, channels) : 0;
+  __device__ __forceinline__ Raw fetch(int row, int c) const {
+    const int count = row < int(rows) ? lanes_in(c, int(channels)) : 0;
     Raw raw;
     raw.valid = count > 0;
-    raw.x = cuda::fetch(in.x + row * channels + c, wide, count);
-    if (in.gate) raw.gate = cuda::fetch(in.gate + i64(hw.quotient(int(row))) * channels + c, wide, count);
+    raw.x = cuda::fetch(element(in.x, row, channels, c), wide, count);
+    if (in.gate) raw.gate = cuda::fetch(element(in.gate, hw.quotient(row), channels, c), wide, count);
     return raw;
   }
   // Channels that do not exist have scale and beta 0, but some activations are not 0 there.
@@ -100,12 +100,12 @@ struct GradSide : OwnChannels {
   __device__ void put_parameters(i64 c, float* to, int stride, int at) const {
     put_channel(g, c, c < channels, to, stride, at);
   }
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c) const {
-    const int count = row < rows ? lanes_in(c, channels) : 0;
+  __device__ __forceinline__ Raw fetch(int row, int c) const {
+    const int count = row < int(rows) ? lanes_in(c, int(channels)) : 0;
     Raw raw;
     raw.valid = count > 0;
-    raw.dz = cuda::fetch(g.dz + row * channels + c, wide, count);
-    if (g.y) raw.y = cuda::fetch(g.y + row * channels + c, wide, count);
+    raw.dz = cuda::fetch(element(g.dz, row, channels, c), wide, count);
+    if (g.y) raw.y = cuda::fetch(element(g.y, row, channels, c), wide, count);
     return raw;
   }
   __device__ __forceinline__ Floats<kLanes> finish(const Raw& raw, const float* p, int stride) const {
@@ -119,11 +119,10 @@ struct GradSide : OwnChannels {
 
 // A tap of a k x k kernel and the channel in it.
 struct Tap {
-  int y, x;
-  i64 c;
+  int y, x, c;
 };
-__device__ __forceinline__ Tap tap_of(i64 index, const Divisor& channels, const Divisor& kernel) {
-  int tap = int(index);
+__device__ __forceinline__ Tap tap_of(int index, const Divisor& channels, const Divisor& kernel) {
+  int tap = index;
   const int c = channels.split(tap), x = kernel.split(tap);
   return {tap, x, c};
 }
@@ -143,7 +142,7 @@ struct WindowSide : PlainSide {
   int pad;
   bool wide;
 
-  __device__ __forceinline__ const T* pixel(i64 n, int gy, int gx, const Tap& tap) const {
+  __device__ __forceinline__ const T* pixel(int n, int gy, int gx, const Tap& tap) const {
     int y, xx;
     if constexpr (gathers) {
       y = gy + pad - tap.y, xx = gx + pad - tap.x;
@@ -151,12 +150,12 @@ struct WindowSide : PlainSide {
     } else {
       y = gy * stride.value() - pad + tap.y, xx = gx * stride.value() - pad + tap.x;
     }
-    if (y < 0 || y >= map_h || xx < 0 || xx >= map_w) return nullptr;
-    return x + ((n * map_h + y) * map_w + xx) * channels.value() + tap.c;
+    if (y < 0 || y >= int(map_h) || xx < 0 || xx >= int(map_w)) return nullptr;
+    return element(x, (n * int(map_h) + y) * int(map_w) + xx, channels.value(), tap.c);
   }
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c) const {
-    const bool inside = row < rows && c < all;
-    int n = int(row);
+  __device__ __forceinline__ Raw fetch(int row, int c) const {
+    const bool inside = row < int(rows) && c < int(all);
+    int n = row;
     const int gx = grid_w.split(n), gy = grid_h.split(n);
     if (wide) {
       const T* const p = inside ? pixel(n, gy, gx, tap_of(c, channels, kernel)) : nullptr;
@@ -184,16 +183,16 @@ struct WeightSide : PlainSide {
   Divisor c_out, c_in, kernel;
   bool wide;
 
-  __device__ __forceinline__ const float* at(i64 out, const Tap& tap) const {
+  __device__ __forceinline__ const float* at(int out, const Tap& tap) const {
     return w.data + out * w.to_next_out + tap.y * w.to_next_row + tap.x * w.to_next_tap + tap.c;
   }
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c) const {
+  __device__ __forceinline__ Raw fetch(int row, int c) const {
     if constexpr (by_tap_out) {
       const int count = row < c_out.value() * kernel.value() * kernel.value() ? lanes_in(c, c_in.value()) : 0;
       const Tap tap = tap_of(row, c_out, kernel);
       return cuda::fetch(at(tap.c, {tap.y, tap.x, c}), wide, count);
     } else {
-      const i64 all = c_in.value() * kernel.value() * kernel.value();
+      const int all = c_in.value() * kernel.value() * kernel.value();
       const bool inside = row < c_out.value() && c < all;
       if (wide) return cuda::fetch(at(row, tap_of(c, c_in, kernel)), true, inside ? kLanes : 0);
       float apart[kLanes];

@@ -58,19 +58,19 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
     static constexpr int kPerRow = (kContiguous ? kK : kWidth) / 8;
     static_assert(kThreads % kPerRow == 0);  // a thread stays in its eight channels
     const Side& side;
-    i64 base;  // m0 or n0
+    int base;  // m0 or n0
     const float* parameters;
     int stride;
     typename Side::Raw raw[kVectors];
 
-    __device__ __forceinline__ Loader(const Side& s, i64 first, float* to, int channels)
+    __device__ __forceinline__ Loader(const Side& s, int first, float* to, int channels)
         : side(s), base(first), parameters(to), stride(channels) {}
     __device__ __forceinline__ static int row_of(int i) {
       return (int(threadIdx.x) + i * kThreads) / kPerRow;
     }
     __device__ __forceinline__ static int c_of() { return int(threadIdx.x) % kPerRow * 8; }
-    __device__ __forceinline__ void fetch(i64 k) {
-      const i64 c = (kContiguous ? k : base) + c_of(), row = kContiguous ? base : k;
+    __device__ __forceinline__ void fetch(int k) {
+      const int c = (kContiguous ? k : base) + c_of(), row = kContiguous ? base : k;
 #pragma unroll
       for (int i = 0; i < kVectors; ++i) raw[i] = side.fetch(row + row_of(i), c);
     }
@@ -79,8 +79,8 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
         for (int i = int(threadIdx.x); i < stride; i += kThreads)
           side.put_parameters((kContiguous ? 0 : base) + i, to, stride, i);
     }
-    __device__ __forceinline__ void put(Stored* shared, i64 k) {
-      const float* const mine = parameters + (kContiguous ? side.channel_of(int(k) + c_of()) : c_of());
+    __device__ __forceinline__ void put(Stored* shared, int k) {
+      const float* const mine = parameters + (kContiguous ? side.channel_of(k + c_of()) : c_of());
 #pragma unroll
       for (int i = 0; i < kVectors; ++i) {
         store_operand<Math>(shared + row_of(i) * kRow + c_of(), side.finish(raw[i], mine, stride));
@@ -92,62 +92,63 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
   using Sums = typename Warp::Sums;
 
   // The products of a block's tiles, one below the other: those of the k range [begin, end) of `all`.
-  // Parameters of channels are brought once, and B where one stage holds the range.
-  template <class A, class B>
+  // Parameters of channels are brought once. kStays: one stage holds the range, so B is brought once too.
+  template <class A, class B, bool kStays>
   class Products {
    public:
-    // Asks for the first tile, at (m0, n0). All threads; shared memory from kShared on belongs to it, and the
-    // rest between one multiply() and hand_on().
-    __device__ __forceinline__ Products(const A& a, const B& b, i64 m0, i64 n0, i64 begin, i64 end, i64 all)
+    // Asks for the first tile, at (m0, n0). All threads; shared memory from kShared on belongs to it, B's
+    // place of the second stage where it stays, and the rest between one multiply() and hand_on().
+    __device__ __forceinline__ Products(const A& a, const B& b, int m0, int n0, int begin, int end, int all)
         : a_(a, m0, parameters(), channels_a(a, all)),
           b_(b, n0, parameters() + A::kParameters * channels_a(a, all), channels_b(b, all)),
           begin_(begin),
-          end_(end),
-          stays_(end - begin <= kK) {
+          end_(end) {
       a_.fetch(begin);
       b_.fetch(begin);
       a_.prepare(parameters());
       b_.prepare(parameters() + A::kParameters * channels_a(a, all));
       __syncthreads();
+      if constexpr (kStays) b_.put(stage(1) + kSizeA, begin);
     }
 
     // sums = the tile's.
     __device__ __forceinline__ void multiply(Sums& sums) {
       Warp::clear(sums);
-      Stored* const shared = dynamic_shared<Stored>();
-      int stage = 0;
-      for (i64 k = begin_; k < end_; k += kK, stage ^= 1) {
-        // A range that stays has the other stage's place for B, behind what hand_on() takes.
-        Stored *const of_a = shared + stage * kStage, *const of_b =
-                                                          stays_ ? shared + kStage + kSizeA : of_a + kSizeA;
-        a_.put(of_a, k);
-        if (!there_) b_.put(of_b, k);
-        there_ = stays_;
+      if constexpr (kStays) {
+        a_.put(stage(0), begin_);
         __syncthreads();
-        if (k + kK < end_) {
-          a_.fetch(k + kK);
-          b_.fetch(k + kK);
+        products(stage(0), stage(1) + kSizeA, end_ - begin_, sums);
+      } else {
+        int here = 0;
+        for (int k = begin_; k < end_; k += kK, here ^= 1) {
+          a_.put(stage(here), k);
+          b_.put(stage(here) + kSizeA, k);
+          __syncthreads();
+          if (k + kK < end_) {
+            a_.fetch(k + kK);
+            b_.fetch(k + kK);
+          }
+          products(stage(here), stage(here) + kSizeA, end_ - k < kK ? end_ - k : kK, sums);
+          // The other stage is written next; this one only after the next barrier.
         }
-        products(of_a, of_b, int(end_ - k < kK ? end_ - k : i64(kK)), sums);
-        // The other stage is written next; this one only after the next barrier.
       }
       __syncthreads();
     }
 
     // Asks for the tile whose first row is m0.
-    __device__ __forceinline__ void go_on(i64 m0) {
+    __device__ __forceinline__ void go_on(int m0) {
       a_.base = m0;
       a_.fetch(begin_);
-      if (!stays_) b_.fetch(begin_);
+      if constexpr (!kStays) b_.fetch(begin_);
     }
 
    private:
     static_assert((kStage + kSizeA) * i64(sizeof(Stored)) >= kResults);
     __device__ __forceinline__ static float* parameters() { return dynamic_shared<float>() + kShared / 4; }
+    __device__ __forceinline__ static Stored* stage(int i) { return dynamic_shared<Stored>() + i * kStage; }
     Loader<A, kVectorsA, kAContiguous, kM, kRowA> a_;
     Loader<B, kVectorsB, kBContiguous, kN, kRowB> b_;
-    i64 begin_, end_;
-    bool stays_, there_ = false;
+    int begin_, end_;
   };
 
   // `depth` of the stage's k are there, zeros behind them.

@@ -61,11 +61,11 @@ struct WindowGradSide {
   __device__ void put_parameters(i64 c, float* to, int stride, int at) const {
     put_channel(g, channel_of(int(c)), true, to, stride, at);
   }
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c) const {
-    const bool inside = row < window.rows && c < window.all;
-    int n = int(row);
+  __device__ __forceinline__ Raw fetch(int row, int c) const {
+    const bool inside = row < int(window.rows) && c < int(window.all);
+    int n = row;
     const int gx = window.grid_w.split(n), gy = window.grid_h.split(n);
-    const auto at = [&](i64 index) {
+    const auto at = [&](int index) {
       return window.pixel(n, gy, gx, tap_of(index, window.channels, window.kernel));
     };
     if (window.wide) {

@@ -18,10 +18,10 @@ struct ScaledSide : PlainSide {
   Divisor hw;
   bool wide;
 
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c) const {
-    const int count = row < rows ? lanes_in(c, channels) : 0;
-    return {cuda::fetch(x + row * channels + c, wide, count),
-            cuda::fetch(gate + i64(hw.quotient(int(row))) * channels + c, wide, count)};
+  __device__ __forceinline__ Raw fetch(int row, int c) const {
+    const int count = row < int(rows) ? lanes_in(c, int(channels)) : 0;
+    return {cuda::fetch(element(x, row, channels, c), wide, count),
+            cuda::fetch(element(gate, hw.quotient(row), channels, c), wide, count)};
   }
   __device__ __forceinline__ Floats<kLanes> finish(const Raw& raw, const float*, int) const {
     Floats<kLanes> v = values(raw.x);

@@ -10,8 +10,18 @@
 namespace offramp::kernels::cuda {
 
 // How many of the eight channels from c on exist.
-__device__ __forceinline__ int lanes_in(i64 c, i64 channels) {
-  return c >= channels ? 0 : channels - c < kLanes ? int(channels - c) : kLanes;
+__device__ __forceinline__ int lanes_in(int c, int channels) {
+  return c >= channels ? 0 : channels - c < kLanes ? channels - c : kLanes;
+}
+// p + row * step + c, with one multiplication: rows and columns are fewer than 2^31 (require_rows), elements
+// may be more.
+template <class T>
+__device__ __forceinline__ T* element(T* p, int row, i64 step, int c) {
+  return p + (i64(row) * int(step) + c);
+}
+inline void require_rows(const char* op, std::initializer_list<i64> counts) {
+  for (const i64 count : counts)
+    if (count > INT32_MAX) throw Error(std::string("cuda: ") + op + ": more than 2^31 - 1 rows");
 }
 // Whether rows of c values that begin at p can be read eight values at a time.
 template <class T>
@@ -50,14 +60,14 @@ struct MomentsEpilogue {
   NormOut out;
   bool wide;
 
-  __device__ Column column(i64, int) const { return {}; }
-  __device__ __forceinline__ Raw fetch(i64, i64, int) const { return {}; }
+  __device__ Column column(int, int) const { return {}; }
+  __device__ __forceinline__ Raw fetch(int, int, int) const { return {}; }
   __device__ __forceinline__ void begin(State& state, const Floats<kLanes>& first) const {
     state.begin(first);
   }
-  __device__ __forceinline__ void apply(State& state, const Column&, const Raw&, i64 row, i64 c, int count,
+  __device__ __forceinline__ void apply(State& state, const Column&, const Raw&, int row, int c, int count,
                                         Floats<kLanes> v) const {
-    store_some(y + row * row_step + c, v, wide, count);
+    store_some(element(y, row, row_step, c), v, wide, count);
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) v.v[i] = float(T(v.v[i]));  // of what the next one will read
     state.add(v);
@@ -120,12 +130,12 @@ struct SlopeEpilogue {
   NormGradOut out;
   bool wide;
 
-  __device__ Column column(i64 c, int count) const { return channels_of(in, c, count); }
-  __device__ __forceinline__ Raw fetch(i64 row, i64 c, int count) const {
-    return cuda::fetch(in.x + row * channels + c, wide, count);
+  __device__ Column column(int c, int count) const { return channels_of(in, c, count); }
+  __device__ __forceinline__ Raw fetch(int row, int c, int count) const {
+    return cuda::fetch(element(in.x, row, channels, c), wide, count);
   }
   __device__ __forceinline__ void begin(State&, const Floats<kLanes>&) const {}
-  __device__ __forceinline__ void apply(State& state, const Column& p, const Raw& raw, i64 row, i64 c,
+  __device__ __forceinline__ void apply(State& state, const Column& p, const Raw& raw, int row, int c,
                                         int count, Floats<kLanes> v) const {
     Floats<kLanes> d = values(raw), z;
 #pragma unroll
@@ -140,7 +150,7 @@ struct SlopeEpilogue {
       state.sum.v[i] += v.v[i];
       state.with_d.v[i] = fmaf(v.v[i], d.v[i], state.with_d.v[i]);
     }
-    if (dz) store_some(dz + row * channels + c, v, wide, count);
+    if (dz) store_some(element(dz, row, channels, c), v, wide, count);
   }
   template <class Tile>
   __device__ void finish(State& state, const Parts& parts, i64 n0, i64 n) const {
