@@ -82,6 +82,13 @@ class Tensor {
   std::shared_ptr<Storage> storage_;
 };
 
+struct TensorSum {
+  Tensor sum, term;
+};
+// Each sum += term, as Tensor::add_; floats on the card in few launches. No two sums have an element in
+// common.
+void add_all(std::span<TensorSum> list);
+
 // The memory that a context computes in.
 inline Device memory_of(const Exec& exec) { return exec.gpu() ? Device::cuda : Device::cpu; }
 

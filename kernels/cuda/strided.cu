@@ -1,5 +1,6 @@
 #include "kernels/cuda/strided.h"
 
+#include "kernels/cuda/entry_list.h"
 #include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
 
@@ -47,6 +48,18 @@ __global__ void add_kernel(Strided walk, i64 count, T* to, const T* from) {
   else
     to[p.to] += from[p.from];
 }
+
+using SumList = EntryList<StridedSum, 128>;
+
+__global__ void __launch_bounds__(kBlock) add_list_kernel(const __grid_constant__ SumList list) {
+  const int entry = entry_of(list);
+  const StridedSum& sum = list.entry[entry];
+  const i64 i = i64(i32(blockIdx.x) - list.first_block[entry]) * kBlock + threadIdx.x;
+  if (i >= sum.walk.count()) return;
+  const Places p = places_of(sum.walk, i);
+  sum.to[p.to] += sum.from[p.from];
+}
+
 template <class T>
 __global__ void fill_kernel(Strided walk, i64 count, T* to, T value) {
   const i64 i = i64(blockIdx.x) * kBlock + threadIdx.x;
@@ -107,6 +120,16 @@ void strided_add(Gpu& gpu, const Strided& walk, T* to, const T* from) {
   problem().set("add/strided/cuda", {{"count", count}});
   launch(gpu, {.op = "add/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, add_kernel<T>,
          walk, count, to, from);
+}
+void strided_add(Gpu& gpu, std::span<const StridedSum> list) {
+  constexpr const char* kRow = "add/strided_list/cuda";
+  gpu.join();
+  for_parts<SumList>(
+      list, [](const StridedSum& s) { return ceil_div(s.walk.count(), kBlock); },
+      [&](const SumList& part, i64) {
+        problem().set(kRow, {{"arrays", part.entries}, {"blocks", part.blocks()}});
+        launch(gpu, {.op = kRow, .grid = part.blocks(), .block = kBlock}, add_list_kernel, part);
+      });
 }
 template <class T>
 void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value) {
