@@ -327,6 +327,37 @@ Tensor Tensor::clone() const {
   return out;
 }
 
+Tensor Tensor::rows(const Tensor& index) const {
+  if (!is_contiguous() || rank() < 1)
+    refuse("rows() wants a contiguous tensor with an axis, got " + shape_.str());
+  if (!index.defined() || index.dtype() != DType::i64 || index.rank() != 1 || !index.is_contiguous() ||
+      index.device() != device())
+    refuse("rows() wants indices i64 [n] in the memory of the tensor " + shape_.str());
+  Extents extents = shape_.extents();
+  const i64 all = extents[0], taken = extents[0] = index.count();
+  Tensor out = empty(Shape(extents), dtype_, device());
+  if (device() == Device::meta || out.count() == 0) return out;
+  const i64 length = out.count() / taken, *const at = index.data<i64>();
+  if (device() == Device::cuda) {
+    on_card([&](auto& gpu) {
+      with_type(dtype_, [&](auto* type) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        cuda::take_rows(gpu, taken, length, data<T>(), at, out.data<T>());
+      });
+    });
+    return out;
+  }
+  const i64 bytes = length * dtype_size(dtype_);
+  std::byte* const to = out.bytes().data();
+  const std::byte* const from = this->bytes().data();
+  for (i64 i = 0; i < taken; ++i) {
+    if (at[i] < 0 || at[i] >= all)
+      refuse("row " + std::to_string(at[i]) + " of " + shape_.str() + " does not exist");
+    std::memcpy(to + i * bytes, from + at[i] * bytes, size_t(bytes));
+  }
+  return out;
+}
+
 Tensor Tensor::to(DType dtype) const {
   if (!defined()) refuse("conversion of an undefined tensor");
   if (dtype == dtype_) return *this;

@@ -33,6 +33,9 @@ struct StridedSum {
   const float* from;
 };
 void strided_add(Gpu& gpu, std::span<const StridedSum> list);
+// to [rows][length] = from [index of the row]; indices are not looked at.
+template <class T>
+void take_rows(Gpu& gpu, i64 rows, i64 length, const T* from, const i64* index, T* to);
 // to = value, by the steps of `to`.
 template <class T>
 void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value);
