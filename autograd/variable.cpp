@@ -20,7 +20,8 @@ struct Variable::Node {
   bool grad_owned = false;  // nobody else reads grad: it may be written
   bool is_result = false;   // not a leaf; without a function: its graph was freed
   bool queued = false;
-  u64 sequence;  // creation order: inputs before results
+  bool noted = false;  // a term waits to be added to grad
+  u64 sequence;        // creation order: inputs before results
   std::vector<std::shared_ptr<Node>> inputs;
   BackwardFunction function;
   // A view: what it is a view of, and how. Such a node has no gradient of its own.
@@ -107,6 +108,7 @@ class Backward::Queue {
       node->queued = false;
       node->grad = {};
     }
+    for (const auto& node : noted_) node->noted = false;
   }
   const Node* unit = nullptr;  // the loss when its gradient is 1
   void push(const std::shared_ptr<Node>& node) {
@@ -114,6 +116,19 @@ class Backward::Queue {
     node->queued = true;
     heap_.push_back(node);
     std::push_heap(heap_.begin(), heap_.end(), older);
+  }
+  // sum, all or a part of the leaf's gradient, += term, in flush() at the latest. Terms of one leaf are added
+  // in the order in which they came.
+  void note(const std::shared_ptr<Node>& leaf, Tensor sum, Tensor term) {
+    if (leaf->noted) flush();
+    leaf->noted = true;
+    noted_.push_back(leaf);
+    sums_.push_back({std::move(sum), std::move(term)});
+  }
+  void flush() {
+    add_all(sums_);
+    sums_.clear();
+    for (const auto& node : std::exchange(noted_, {})) node->noted = false;
   }
   std::shared_ptr<Node> pop() {
     if (heap_.empty()) return nullptr;
@@ -128,7 +143,8 @@ class Backward::Queue {
   static bool older(const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) {
     return a->sequence < b->sequence;
   }
-  std::vector<std::shared_ptr<Node>> heap_;
+  std::vector<std::shared_ptr<Node>> heap_, noted_;
+  std::vector<TensorSum> sums_;  // of noted_
 };
 
 namespace {
@@ -201,6 +217,11 @@ void Backward::accumulate(Exec& exec, Queue& queue, const std::shared_ptr<Node>&
     return exec.recorder && exec.recorder->dry ? Tensor::empty(t.shape(), t.dtype(), t.device()) : t.clone();
   };
   const std::shared_ptr<Node>& target = node->root ? node->root : node;
+  // Nobody reads a leaf's gradient before the end. On the card each addition would be a launch of its own.
+  const bool waits = exec.gpu() && !target->is_result;
+  const auto add = [&](Tensor sum) {
+    waits ? queue.note(target, std::move(sum), std::move(grad)) : add_into(exec, sum, grad);
+  };
   if (node->root) {
     if (!target->grad.defined()) {
       const Tensor& like = target->value;
@@ -209,8 +230,7 @@ void Backward::accumulate(Exec& exec, Queue& queue, const std::shared_ptr<Node>&
       target->grad = clone(target->grad);
     }
     target->grad_owned = true;
-    Tensor region = node->region_of(target->grad);
-    add_into(exec, region, grad);
+    add(node->region_of(target->grad));
   } else if (!target->grad.defined()) {
     // The gradient of a leaf is handed to the outside, which may write it.
     const bool keep = owned || target->is_result;
@@ -219,7 +239,7 @@ void Backward::accumulate(Exec& exec, Queue& queue, const std::shared_ptr<Node>&
   } else {
     if (!target->grad_owned) target->grad = clone(target->grad);
     target->grad_owned = true;
-    add_into(exec, target->grad, grad);
+    add(target->grad);
   }
   if (target->is_result) queue.push(target);
 }
@@ -253,6 +273,7 @@ void backward(Exec& exec, const Variable& loss, Tensor upstream) {
     function(context);
     node->inputs.clear();
   }
+  queue.flush();
 }
 
 }  // namespace offramp

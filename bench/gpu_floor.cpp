@@ -17,6 +17,7 @@ struct TensorKernel {
 };
 constexpr auto kTensorKernels = std::to_array<TensorKernel>({{"copy/strided/cuda", 2},
                                                              {"add/strided/cuda", 3},
+                                                             {"add/strided_list/cuda", 3},
                                                              {"fill/strided/cuda", 1},
                                                              {"scale/any/cuda", 2},
                                                              {"column_sum/any/cuda", 0}});

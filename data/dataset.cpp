@@ -10,29 +10,33 @@
 namespace offramp::data {
 
 const CardBytes::Tensors& Dataset::on_card() const {
-  if (!card.kept_)
+  if (card.kept_) return *card.kept_;
+  if (const auto part = std::move(card.part_)) {
+    const Tensor indices = Tensor::from<i64>(part->indices, {size()}).to(Device::cuda);
+    card.kept_.reset(
+        new CardBytes::Tensors{part->whole.images.rows(indices), part->whole.labels.rows(indices)});
+  } else {
     card.kept_.reset(new CardBytes::Tensors{images.contiguous().to(Device::cuda),
                                             Tensor::from<i64>(labels, {size()}).to(Device::cuda)});
+  }
   return *card.kept_;
 }
 
 Dataset subset(const Dataset& all, std::span<const i64> indices) {
-  const i64 bytes = all.height() * all.width() * all.channels();
-  Dataset out{
-      .name = all.name,
-      .images = Tensor::empty({i64(indices.size()), all.height(), all.width(), all.channels()}, DType::u8),
-      .classes = all.classes};
-  out.labels.reserve(indices.size());
-  u8* to = out.images.data<u8>();
-  for (i64 i : indices) {
+  for (i64 i : indices)
     if (i < 0 || i >= all.size())
       throw Error("subset of " + all.name + ": sample " + std::to_string(i) + " of " +
                   std::to_string(all.size()));
-    std::memcpy(to, all.image(i), size_t(bytes));
-    to += bytes;
+  Dataset out{.name = all.name,
+              .images = all.images.rows(Tensor::from<i64>(indices, {i64(indices.size())})),
+              .classes = all.classes};
+  out.labels.reserve(indices.size());
+  for (i64 i : indices) {
     out.labels.push_back(all.labels[size_t(i)]);
     if (!all.difficulty.empty()) out.difficulty.push_back(all.difficulty[size_t(i)]);
   }
+  if (all.card.kept_)
+    out.card.part_.reset(new CardBytes::Part{*all.card.kept_, {indices.begin(), indices.end()}});
   return out;
 }
 

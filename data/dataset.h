@@ -10,6 +10,8 @@
 
 namespace offramp::data {
 
+struct Dataset;
+
 // What a set has in a card's memory. A copy of the set starts without: it may yet be changed.
 class CardBytes {
  public:
@@ -21,12 +23,19 @@ class CardBytes {
   CardBytes(CardBytes&&) noexcept = default;
   CardBytes& operator=(CardBytes other) noexcept {
     kept_ = std::move(other.kept_);
+    part_ = std::move(other.part_);
     return *this;
   }
 
  private:
+  struct Part {
+    Tensors whole;
+    std::vector<i64> indices;
+  };
   std::unique_ptr<const Tensors> kept_;
+  std::unique_ptr<const Part> part_;  // where they come from, unless from the host
   friend struct Dataset;
+  friend Dataset subset(const Dataset& all, std::span<const i64> indices);
 };
 
 struct Dataset {
@@ -42,8 +51,9 @@ struct Dataset {
   i64 channels() const { return images.extent(3); }
   const u8* image(i64 i) const { return images.data<u8>() + i * height() * width() * channels(); }
 
-  // The images and labels in the card's memory: sent by the first call, then there as long as the set, which
-  // is not changed any more. For the one thread that uses the card.
+  // The images and labels in the card's memory: sent by the first call (a part of a set that lies there: its
+  // indices are), then there as long as the set, which is not changed any more. For the one thread that uses
+  // the card.
   const CardBytes::Tensors& on_card() const;
 
   mutable CardBytes card;
@@ -53,7 +63,8 @@ struct Splits {
   Dataset train, tune, test;
 };
 
-// The samples at `indices`, in that order (copies). Throws Error when an index does not fit.
+// The samples at `indices`, in that order (copies). Of a set that lies in a card's memory they are taken from
+// there, too. Throws Error when an index does not fit.
 Dataset subset(const Dataset& all, std::span<const i64> indices);
 
 // `count` of the samples, each class in its share (largest remainders), ascending. The choice depends on the

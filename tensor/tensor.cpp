@@ -93,6 +93,17 @@ void add_runs(const detail::StridedPair& pair, T* to, const T* from) {
   });
 }
 
+void require_addable(const Tensor& sum, const Tensor& term) {
+  if (!sum.defined() || !term.defined()) refuse("add_ with an undefined tensor");
+  const DType dtype = sum.dtype();
+  if (sum.shape() != term.shape() || dtype != term.dtype() || dtype == DType::i64 || dtype == DType::u8 ||
+      (dtype == DType::bf16 && sum.device() == Device::cpu))
+    refuse("cannot add " + std::string(dtype_name(term.dtype())) + " " + term.shape().str() + " to " +
+           std::string(dtype_name(dtype)) + " " + sum.shape().str());
+  if (sum.device() != Device::meta && term.device() == Device::meta)
+    refuse("cannot read a meta tensor " + term.shape().str());
+}
+
 // body(gpu) where this build has a card's kernels; without them no tensor lies there.
 template <class Body>
 void on_card(Body&& body) {
@@ -316,6 +327,37 @@ Tensor Tensor::clone() const {
   return out;
 }
 
+Tensor Tensor::rows(const Tensor& index) const {
+  if (!is_contiguous() || rank() < 1)
+    refuse("rows() wants a contiguous tensor with an axis, got " + shape_.str());
+  if (!index.defined() || index.dtype() != DType::i64 || index.rank() != 1 || !index.is_contiguous() ||
+      index.device() != device())
+    refuse("rows() wants indices i64 [n] in the memory of the tensor " + shape_.str());
+  Extents extents = shape_.extents();
+  const i64 all = extents[0], taken = extents[0] = index.count();
+  Tensor out = empty(Shape(extents), dtype_, device());
+  if (device() == Device::meta || out.count() == 0) return out;
+  const i64 length = out.count() / taken, *const at = index.data<i64>();
+  if (device() == Device::cuda) {
+    on_card([&](auto& gpu) {
+      with_type(dtype_, [&](auto* type) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        cuda::take_rows(gpu, taken, length, data<T>(), at, out.data<T>());
+      });
+    });
+    return out;
+  }
+  const i64 bytes = length * dtype_size(dtype_);
+  std::byte* const to = out.bytes().data();
+  const std::byte* const from = this->bytes().data();
+  for (i64 i = 0; i < taken; ++i) {
+    if (at[i] < 0 || at[i] >= all)
+      refuse("row " + std::to_string(at[i]) + " of " + shape_.str() + " does not exist");
+    std::memcpy(to + i * bytes, from + at[i] * bytes, size_t(bytes));
+  }
+  return out;
+}
+
 Tensor Tensor::to(DType dtype) const {
   if (!defined()) refuse("conversion of an undefined tensor");
   if (dtype == dtype_) return *this;
@@ -391,13 +433,8 @@ void Tensor::fill(double value) {
 }
 
 void Tensor::add_(const Tensor& source) {
-  if (!defined() || !source.defined()) refuse("add_ with an undefined tensor");
-  if (shape_ != source.shape_ || dtype_ != source.dtype_ || dtype_ == DType::i64 || dtype_ == DType::u8 ||
-      (dtype_ == DType::bf16 && device() == Device::cpu))
-    refuse("cannot add " + std::string(dtype_name(source.dtype_)) + " " + source.shape_.str() + " to " +
-           std::string(dtype_name(dtype_)) + " " + shape_.str());
+  require_addable(*this, source);
   if (device() == Device::meta) return;
-  if (source.device() == Device::meta) refuse("cannot read a meta tensor " + source.shape_.str());
   if (device() == Device::cuda) {
     const cuda::Strided walk = card_walk(shape_, strides_, source.strides_);
     return on_card([&](auto& gpu) {
@@ -414,6 +451,20 @@ void Tensor::add_(const Tensor& source) {
     add_runs(pair, data<float>(), source.data<float>());
   else
     add_runs(pair, data<double>(), source.data<double>());
+}
+
+void add_all(std::span<TensorSum> list) {
+  std::vector<cuda::StridedSum> on_the_card;
+  for (TensorSum& s : list) {
+    if (s.sum.defined() && s.sum.dtype() == DType::f32 && s.sum.device() == Device::cuda) {
+      require_addable(s.sum, s.term);
+      on_the_card.push_back({card_walk(s.sum.shape(), s.sum.strides(), s.term.strides()), s.sum.data<float>(),
+                             std::as_const(s.term).data<float>()});
+    } else {
+      s.sum.add_(s.term);
+    }
+  }
+  if (!on_the_card.empty()) on_card([&](auto& gpu) { cuda::strided_add(gpu, on_the_card); });
 }
 
 #define OFFRAMP_TENSOR_OF(T)                                  \

@@ -61,6 +61,9 @@ class Tensor {
 
   Tensor contiguous() const;  // itself when contiguous, else a copy
   Tensor clone() const;       // a contiguous copy
+  // A copy of the parts along axis 0 that `index`, i64 [n] in the same memory, names. Of a contiguous tensor;
+  // on the card the indices are not looked at.
+  Tensor rows(const Tensor& index) const;
   // A converted copy (itself when the dtype agrees). To integers: truncated, saturated, NaN becomes 0. On the
   // card f32 and bf16 are converted into each other, u8 into f32.
   Tensor to(DType dtype) const;
@@ -81,6 +84,13 @@ class Tensor {
   i64 offset_ = 0;  // in elements
   std::shared_ptr<Storage> storage_;
 };
+
+struct TensorSum {
+  Tensor sum, term;
+};
+// Each sum += term, as Tensor::add_; floats on the card in few launches. No two sums have an element in
+// common.
+void add_all(std::span<TensorSum> list);
 
 // The memory that a context computes in.
 inline Device memory_of(const Exec& exec) { return exec.gpu() ? Device::cuda : Device::cpu; }

@@ -1,5 +1,6 @@
 #include "kernels/cuda/strided.h"
 
+#include "kernels/cuda/entry_list.h"
 #include "kernels/cuda/problem.h"
 #include "kernels/cuda/row_pass.h"
 
@@ -46,6 +47,25 @@ __global__ void add_kernel(Strided walk, i64 count, T* to, const T* from) {
     to[p.to] = T(float(to[p.to]) + float(from[p.from]));
   else
     to[p.to] += from[p.from];
+}
+
+using SumList = EntryList<StridedSum, 128>;
+
+__global__ void __launch_bounds__(kBlock) add_list_kernel(const __grid_constant__ SumList list) {
+  const int entry = entry_of(list);
+  const StridedSum& sum = list.entry[entry];
+  const i64 i = i64(i32(blockIdx.x) - list.first_block[entry]) * kBlock + threadIdx.x;
+  if (i >= sum.walk.count()) return;
+  const Places p = places_of(sum.walk, i);
+  sum.to[p.to] += sum.from[p.from];
+}
+
+// Rows along x: y ends at 65,535.
+template <class T>
+__global__ void rows_kernel(i64 length, const T* from, const i64* index, T* to) {
+  const i64 row = blockIdx.x, of = index[row];
+  for (i64 i = i64(blockIdx.y) * kBlock + threadIdx.x; i < length; i += i64(gridDim.y) * kBlock)
+    to[row * length + i] = from[of * length + i];
 }
 template <class T>
 __global__ void fill_kernel(Strided walk, i64 count, T* to, T value) {
@@ -108,6 +128,25 @@ void strided_add(Gpu& gpu, const Strided& walk, T* to, const T* from) {
   launch(gpu, {.op = "add/strided/cuda", .grid = ceil_div(count, kBlock), .block = kBlock}, add_kernel<T>,
          walk, count, to, from);
 }
+void strided_add(Gpu& gpu, std::span<const StridedSum> list) {
+  constexpr const char* kRow = "add/strided_list/cuda";
+  gpu.join();
+  for_parts<SumList>(
+      list, [](const StridedSum& s) { return ceil_div(s.walk.count(), kBlock); },
+      [&](const SumList& part, i64) {
+        problem().set(kRow, {{"arrays", part.entries}, {"blocks", part.blocks()}});
+        launch(gpu, {.op = kRow, .grid = part.blocks(), .block = kBlock}, add_list_kernel, part);
+      });
+}
+template <class T>
+void take_rows(Gpu& gpu, i64 rows, i64 length, const T* from, const i64* index, T* to) {
+  constexpr const char* kRow = "copy/rows/cuda";
+  gpu.join();
+  problem().set(kRow, {{"rows", rows}, {"length", length}});
+  const i64 blocks = ceil_div(length, kBlock);
+  launch(gpu, {.op = kRow, .grid = rows, .block = kBlock, .grid_y = blocks < 64 ? blocks : 64},
+         rows_kernel<T>, length, from, index, to);
+}
 template <class T>
 void strided_fill(Gpu& gpu, const Strided& walk, T* to, T value) {
   gpu.join();
@@ -142,6 +181,11 @@ template void strided_copy(Gpu&, const Strided&, float*, const u8*);
 template void strided_add(Gpu&, const Strided&, float*, const float*);
 template void strided_add(Gpu&, const Strided&, double*, const double*);
 template void strided_add(Gpu&, const Strided&, Bf16*, const Bf16*);
+template void take_rows(Gpu&, i64, i64, const float*, const i64*, float*);
+template void take_rows(Gpu&, i64, i64, const double*, const i64*, double*);
+template void take_rows(Gpu&, i64, i64, const i64*, const i64*, i64*);
+template void take_rows(Gpu&, i64, i64, const u8*, const i64*, u8*);
+template void take_rows(Gpu&, i64, i64, const Bf16*, const i64*, Bf16*);
 template void strided_fill(Gpu&, const Strided&, float*, float);
 template void strided_fill(Gpu&, const Strided&, double*, double);
 template void strided_fill(Gpu&, const Strided&, i64*, i64);

@@ -1,9 +1,9 @@
 #include <algorithm>
 
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/warp.h"
 #include "kernels/exit_select/exit_select.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels::cuda {
 namespace {
@@ -150,7 +150,9 @@ template <class T>
 void run_gather(Exec& exec, const ExitGatherCallT<T>& call) {
   constexpr const char* kRow = "exit_gather/any/cuda";
   const i64 moved = 4 * call.batch * call.length;  // at most
-  if (!note(exec, kRow, {.bytes_read = moved, .bytes_written = moved})) return;
+  if (!note(exec, kRow, {{"batch", call.batch}, {"length", call.length}},
+            Cost{.bytes_read = moved, .bytes_written = moved}))
+    return;
   constexpr int n = kWide<T>;
   const bool wide = aligned_for(call.x, call.length, n) && aligned_for(call.y, call.length, n);
   const i64 blocks = std::min(ceil_div(call.length, i64(kBlock) * (wide ? n : 1) * 2), i64{1024});
@@ -161,7 +163,14 @@ void run_gather(Exec& exec, const ExitGatherCallT<T>& call) {
 template <class T>
 void run_select(Exec& exec, const ExitSelectCallT<T>& call) {
   constexpr const char* kRow = "exit_select/any/cuda";
-  if (!note(exec, kRow, {.bytes_read = 4 * call.batch * call.outputs, .bytes_written = 12 * call.batch})) return;
+  if (!note(exec, kRow,
+            {{"batch", call.batch},
+             {"outputs", call.outputs},
+             {"measure", i64(call.measure)},
+             {"cascade", call.cascade},
+             {"exit", call.exit}},
+            Cost{.bytes_read = 4 * call.batch * call.outputs, .bytes_written = 12 * call.batch}))
+    return;
   launch(*exec.gpu(), {.op = kRow, .grid = 1, .block = kThreads}, select<T>, call);
 }
 
@@ -173,7 +182,7 @@ void exit_gather(Exec& exec, const ExitGatherCallT<float>& call) { run_gather(ex
 void exit_gather(Exec& exec, const ExitGatherCallT<Bf16>& call) { run_gather(exec, call); }
 void exit_start(Exec& exec, i64 batch, i32* count, i32* sample) {
   constexpr const char* kRow = "exit_start/any/cuda";
-  if (!note(exec, kRow, {.bytes_written = 4 * (batch + 1)})) return;
+  if (!note(exec, kRow, {{"batch", batch}}, Cost{.bytes_written = 4 * (batch + 1)})) return;
   launch(*exec.gpu(), {.op = kRow, .grid = ceil_div(batch, kBlock), .block = kBlock}, start,
          batch, count, sample);
 }

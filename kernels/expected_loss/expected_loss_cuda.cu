@@ -1,8 +1,8 @@
 // Device row of the expected loss: one block, a thread for every so many rows. In double, as the reference;
 // partial sums are added in the order of the threads.
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/vector.h"
 #include "kernels/expected_loss/expected_loss.h"
-#include "kernels/recorder.h"
 
 namespace offramp::kernels {
 namespace cuda {
@@ -116,7 +116,9 @@ __global__ void __launch_bounds__(kBlock) all_rows(ExpectedLossCallT<T> call, do
 template <class T>
 void run(Exec& exec, const ExpectedLossCallT<T>& call) {
   constexpr const char* kRow = "expected_loss/any/cuda";
-  if (!note(exec, kRow, expected_loss_cost(call.rows, call.classes, call.exits))) return;
+  if (!note(exec, kRow, {{"rows", call.rows}, {"classes", call.classes}, {"exits", call.exits}},
+            expected_loss_cost(call.rows, call.classes, call.exits)))
+    return;
   Gpu& gpu = *exec.gpu();
   double* const entropy = reinterpret_cast<double*>(gpu.scratch(2 * call.exits * call.rows));
   launch(gpu, {.op = kRow, .grid = 1, .block = kBlock}, all_rows<T>, call, entropy);

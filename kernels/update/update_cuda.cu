@@ -1,6 +1,7 @@
+#include "kernels/cuda/entry_list.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/warp.h"
-#include "kernels/recorder.h"
 #include "kernels/update/update.h"
 #include "kernels/update/update_list.h"
 
@@ -13,30 +14,12 @@ constexpr int kBlock = 256;
 constexpr i64 kChunk = 8192;   // values of a block
 constexpr int kEntries = 400;  // of a launch: what fits into its parameters
 
-struct List {
-  UpdateEntry entry[kEntries];
-  i32 first_block[kEntries + 1];
-  int entries;
-};
+using List = EntryList<UpdateEntry, kEntries>;
 
-// Calls f(list, number of blocks before it) for parts that fit a launch.
 template <class F>
 i64 for_parts(std::span<const UpdateEntry> all, F&& f) {
-  i64 before = 0;
-  for (std::size_t begin = 0; begin < all.size(); begin += kEntries) {
-    List list;
-    list.entries = int(all.size() - begin < kEntries ? all.size() - begin : kEntries);
-    i32 blocks = 0;
-    for (int i = 0; i < list.entries; ++i) {
-      list.entry[i] = all[begin + std::size_t(i)];
-      list.first_block[i] = blocks;
-      blocks += i32(ceil_div(list.entry[i].count, kChunk));
-    }
-    list.first_block[list.entries] = blocks;
-    f(list, before);
-    before += blocks;
-  }
-  return before;
+  return offramp::cuda::for_parts<List>(
+      all, [](const UpdateEntry& e) { return ceil_div(e.count, kChunk); }, f);
 }
 
 i64 values_of(std::span<const UpdateEntry> all) {
@@ -50,17 +33,9 @@ struct Place {
   i64 begin, end;
 };
 __device__ __forceinline__ Place place_of(const List& list) {
-  const i32 block = i32(blockIdx.x);
-  int low = 0, high = list.entries;  // first_block[low] <= block < first_block[high]
-  while (high - low > 1) {
-    const int middle = (low + high) / 2;
-    if (list.first_block[middle] <= block)
-      low = middle;
-    else
-      high = middle;
-  }
-  const i64 begin = i64(block - list.first_block[low]) * kChunk, count = list.entry[low].count;
-  return {low, begin, begin + kChunk < count ? begin + kChunk : count};
+  const int entry = entry_of(list);
+  const i64 begin = i64(i32(blockIdx.x) - list.first_block[entry]) * kChunk, count = list.entry[entry].count;
+  return {entry, begin, begin + kChunk < count ? begin + kChunk : count};
 }
 
 __global__ void __launch_bounds__(kBlock) squares(const __grid_constant__ List list, float* sums) {
@@ -149,64 +124,77 @@ __global__ void write_zeros(StepState* state) {
   state->loss_sum = state->steps = state->not_finite_steps = 0;
 }
 
+// A door whose work grows with the parameters; they are too many to tell of each.
+bool note_all(Exec& exec, const char* row, std::span<const UpdateEntry> all, const Cost& cost) {
+  return note(exec, row, {{"arrays", i64(all.size())}, {"values", values_of(all)}}, cost);
+}
+
 }  // namespace
 
 void set_step(Gpu& gpu, StepState* state, float lr, float ema_decay) {
-  launch(gpu, {.op = "update/set_step/cuda", .grid = 1, .block = 1}, write_step, state, lr, ema_decay);
+  constexpr const char* kRow = "update/set_step/cuda";
+  problem().set(kRow, {{"values", 2}});
+  launch(gpu, {.op = kRow, .grid = 1, .block = 1}, write_step, state, lr, ema_decay);
 }
 void clear_sums(Gpu& gpu, StepState* state) {
-  launch(gpu, {.op = "update/clear_sums/cuda", .grid = 1, .block = 1}, write_zeros, state);
+  constexpr const char* kRow = "update/clear_sums/cuda";
+  problem().set(kRow, {{"values", 3}});
+  launch(gpu, {.op = kRow, .grid = 1, .block = 1}, write_zeros, state);
 }
 
 void clip_all(Exec& exec, std::span<const UpdateEntry> all, float max_norm, const float* loss,
               StepState* state) {
+  constexpr const char *kSquares = "update/squares/cuda", *kClip = "update/clip/cuda";
   const i64 blocks = for_parts(all, [](const List&, i64) {});
-  note(exec, "update/squares/cuda", sum_squares_cost(values_of(all)));
-  if (!note(exec, "update/clip/cuda", {.other_ops = 2 * blocks, .bytes_read = 4 * blocks})) return;
   Gpu& gpu = *exec.gpu();
-  gpu.join();  // gradients of weights may have gone aside
-  float* const sums = gpu.scratch(blocks + 1);
-  for_parts(all, [&](const List& list, i64 before) {
-    launch(gpu, {.op = "update/squares/cuda", .grid = list.first_block[list.entries], .block = kBlock},
-           squares, list, sums + before);
-  });
-  launch(gpu, {.op = "update/clip/cuda", .grid = 1, .block = kBlock}, finish_clip, sums, blocks, max_norm,
-         loss, state);
+  float* sums = nullptr;
+  if (note_all(exec, kSquares, all, sum_squares_cost(values_of(all)))) {
+    gpu.join();  // gradients of weights may have gone aside
+    sums = gpu.scratch(blocks + 1);
+    for_parts(all, [&](const List& list, i64 before) {
+      launch(gpu, {.op = kSquares, .grid = list.blocks(), .block = kBlock}, squares, list, sums + before);
+    });
+  }
+  if (note(exec, kClip, {{"sums", blocks}}, Cost{.other_ops = 2 * blocks, .bytes_read = 4 * blocks}))
+    launch(gpu, {.op = kClip, .grid = 1, .block = kBlock}, finish_clip, sums, blocks, max_norm, loss, state);
 }
 
 void sgd_all(Exec& exec, std::span<const UpdateEntry> all, float momentum, bool nesterov,
              const StepState* state) {
-  if (!note(exec, "update/sgd/cuda", sgd_cost(values_of(all), nesterov))) return;
+  constexpr const char* kRow = "update/sgd/cuda";
+  if (!note_all(exec, kRow, all, sgd_cost(values_of(all), nesterov))) return;
   Gpu& gpu = *exec.gpu();
   gpu.join();
   for_parts(all, [&](const List& list, i64) {
-    launch(gpu, {.op = "update/sgd/cuda", .grid = list.first_block[list.entries], .block = kBlock}, sgd, list,
-           momentum, nesterov, state);
+    launch(gpu, {.op = kRow, .grid = list.blocks(), .block = kBlock}, sgd, list, momentum, nesterov, state);
   });
 }
 
 void adamw_all(Exec& exec, std::span<const UpdateEntry> all, float beta1, float beta2, float eps,
                const StepState* state) {
+  constexpr const char *kCount = "update/count_step/cuda", *kRow = "update/adamw/cuda";
   const i64 counters = 8 * i64(all.size());
-  note(exec, "update/count_step/cuda", {.bytes_read = counters, .bytes_written = counters});
-  if (!note(exec, "update/adamw/cuda", adamw_cost(values_of(all)))) return;
   Gpu& gpu = *exec.gpu();
-  gpu.join();
+  if (note(exec, kCount, {{"arrays", i64(all.size())}},
+           Cost{.bytes_read = counters, .bytes_written = counters})) {
+    gpu.join();
+    for_parts(all, [&](const List& list, i64) {
+      launch(gpu, {.op = kCount, .grid = ceil_div(list.entries, kBlock), .block = kBlock}, count_step, list,
+             state);
+    });
+  }
+  if (!note_all(exec, kRow, all, adamw_cost(values_of(all)))) return;
   for_parts(all, [&](const List& list, i64) {
-    launch(gpu,
-           {.op = "update/count_step/cuda", .grid = int(ceil_div(list.entries, kBlock)), .block = kBlock},
-           count_step, list, state);
-    launch(gpu, {.op = "update/adamw/cuda", .grid = list.first_block[list.entries], .block = kBlock}, adamw,
-           list, beta1, beta2, eps, state);
+    launch(gpu, {.op = kRow, .grid = list.blocks(), .block = kBlock}, adamw, list, beta1, beta2, eps, state);
   });
 }
 
 void ema_all(Exec& exec, std::span<const UpdateEntry> all, const StepState* state) {
-  if (!note(exec, "update/ema/cuda", ema_cost(values_of(all)))) return;
+  constexpr const char* kRow = "update/ema/cuda";
+  if (!note_all(exec, kRow, all, ema_cost(values_of(all)))) return;
   Gpu& gpu = *exec.gpu();
   for_parts(all, [&](const List& list, i64) {
-    launch(gpu, {.op = "update/ema/cuda", .grid = list.first_block[list.entries], .block = kBlock}, ema, list,
-           state);
+    launch(gpu, {.op = kRow, .grid = list.blocks(), .block = kBlock}, ema, list, state);
   });
 }
 

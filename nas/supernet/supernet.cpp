@@ -1,6 +1,7 @@
 #include "nas/supernet/supernet.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "autograd/ops/shape.h"
 #include "kernels/error.h"
@@ -58,13 +59,28 @@ class Supernet::Views : public nn::ParameterSource {
     const Variable view = ops::prefix_view(net_.parameters_[found->second].variable, prefix_of(shape));
     return copy_ ? Variable(view.value().clone(), /*requires_grad=*/true) : view;
   }
+  // Made where they lie and cut from larger ones: a subnet is made in every step, and its statistics are as
+  // many as its layers.
   Tensor buffer(const std::string&, const Shape& shape, double fill) override {
-    return Tensor::full(shape, fill).to(net_.device_);
+    constexpr i64 kValues = 4096, kAlign = 64;
+    Block& block = blocks_[fill];
+    const i64 count = shape.count();
+    if (!block.values.defined() || block.cut + count > block.values.count()) {
+      block = {Tensor::empty({std::max(kValues, count)}, DType::f32, net_.device_)};
+      block.values.fill(fill);
+    }
+    const i64 begin = std::exchange(block.cut, block.cut + (count + kAlign - 1) / kAlign * kAlign);
+    return block.values.slice(0, begin, count).reshape(shape);
   }
 
  private:
+  struct Block {
+    Tensor values;
+    i64 cut = 0;
+  };
   const Supernet& net_;
   bool copy_;
+  std::map<double, Block> blocks_;  // by what fills them
 };
 
 Supernet::Supernet(Space space, const Task& task, Rng rng, Device device)

@@ -2,10 +2,11 @@
 #include "data/device_loader.h"
 #include "nas/evaluate/evaluate.h"
 #include "nas/search/candidate_evaluator.h"
-#include "nas/space/space.h"
 #include "nn/record.h"
 #include "tensor/storage_limit.h"
 #include "tests/cuda/modes.h"
+#include "tests/cuda/toy.h"
+#include "tests/nn/tiny.h"
 
 #ifdef OFFRAMP_CUDA_EMULATED
 #include "kernels/cuda/emulate/memory.h"
@@ -16,71 +17,19 @@ namespace {
 
 using namespace offramp::testing;
 
-constexpr i64 kSide = 12;
-constexpr const char* kSpace = R"(
-name = "tiny"
-resolution = "native"
-[stem]
-kernel = 3
-stride = 2
-width = 8
-act = "relu"
-[[stage]]
-stride = 1
-width = 8
-depth = 1
-kernel = 3
-expand = 1
-act = "relu"
-[[stage]]
-stride = 1
-width = 8
-depth = 1
-kernel = 3
-expand = 1
-act = "relu"
-[final]
-feature = { width = 8, act = "relu" }
-[[exit]]
-after = 1
-[[exit.module]]
-type = "dense"
-kernel = 3
-width = 8
-stride = 2
-act = "relu"
-)";
-
-data::Dataset set_of(i64 count, i64 side) {
-  data::Dataset set{.name = "toy", .images = Tensor::empty({count, side, side, 3}, DType::u8)};
-  Rng rng(5);
-  for (u8& v : set.images.values<u8>()) v = u8(rng.below(256));
-  for (i64 i = 0; i < count; ++i) set.labels.push_back(i % 3);
-  set.classes = {"a", "b", "c"};
-  return set;
-}
-
-nn::Architecture tiny() {
-  const nas::Space space = nas::Space::parse(kSpace, "tiny");
-  return space.decode(space.max_genotype(), {.classes = 3, .channels = 3, .height = kSide, .width = kSide});
-}
-
-nn::EarlyExitNetwork network_on(Device device) {
-  nn::FreshParameters fresh{Rng(3)};
-  nn::ParametersOn source(device, fresh);
-  return nn::EarlyExitNetwork(tiny(), source);
-}
+constexpr i64 kSide = kToySide;
+const nas::Task kTask{.classes = 3, .channels = 3, .height = kSide, .width = kSide};
 
 #ifdef OFFRAMP_CUDA_EMULATED
 // What a search does with one candidate after the other: only the first one's images travel.
 TEST(CudaData, ASetIsSentOnce) {
-  const data::Dataset train = set_of(40, kSide), tune = set_of(50, kSide);
+  const data::Dataset train = toy_images(40), tune = toy_images(50);
   const data::Normalisation normalisation = data::channel_statistics(train);
   Exec card(cuda::Gpu::instance(), cuda::Math::f32);
   nas::SearchConfig config;
   std::vector<i64> sent;
   for (int candidate = 0; candidate < 3; ++candidate) {
-    nn::EarlyExitNetwork network = network_on(Device::cuda);
+    nn::EarlyExitNetwork network = largest_network(kElasticSpace, kTask, Device::cuda);
     const i64 before = cuda::emulate::bytes_sent();
     nas::recalibrate(card, network, {train, normalisation}, 16, 8);
     // The plan comes from the host and its weights go back: sent, but no images.
@@ -98,13 +47,54 @@ TEST(CudaData, ASetIsSentOnce) {
     EXPECT_LT(sent[size_t(candidate)], images / 2) << candidate;
   }
 }
+
+// A support set is drawn anew for each candidate; its images and those that stay are there already.
+TEST(CudaData, ASplitOfASetIsNotSent) {
+  const data::Dataset train = toy_images(60, 2 * kSide);  // larger than what the network takes
+  const data::Normalisation normalisation = data::channel_statistics(train);
+  nas::SearchConfig config;
+  config.train.batch = 8;
+  config.train.loss = "expected", config.train.freeze_backbone = true;
+  config.confidence.support = 0.3, config.confidence.warmup = 1;
+  nas::Regime regime = nas::train_regime(config);
+  regime.epochs = 3, regime.backbone_epochs = 1, regime.recalibrate = 16;
+  const std::string space = "learned_confidence = true\n" + std::string(kElasticSpace);
+  Exec card(cuda::Gpu::instance(), cuda::Math::f32);
+  train.on_card();
+  for (u64 candidate = 0; candidate < 2; ++candidate) {
+    nn::EarlyExitNetwork network = largest_network(space.c_str(), kTask, Device::cuda);
+    const i64 before = cuda::emulate::bytes_sent();
+    nas::train_network(card, network, {train, normalisation}, config, regime, candidate, "toy", {});
+    const i64 sent = cuda::emulate::bytes_sent() - before;
+    EXPECT_GT(sent, 8 * train.size());  // the split's indices, the order of each epoch, tables
+    EXPECT_LT(sent, train.images.count() / 2) << candidate;
+  }
+}
+
+TEST(CudaData, APartOfASetIsTakenOnTheCard) {
+  const std::vector<i64> taken{3, 4, 9, 0, 16};
+  data::Dataset part, copy;
+  {
+    const data::Dataset set = toy_images(17, 5);
+    set.on_card();
+    part = data::subset(set, taken);
+    copy = part;
+  }
+  const i64 before = cuda::emulate::bytes_sent();
+  const data::CardBytes::Tensors there = part.on_card();
+  EXPECT_EQ(cuda::emulate::bytes_sent() - before, 8 * i64(taken.size()));
+  EXPECT_TRUE(same_bits(there.images.to(Device::cpu), part.images));
+  EXPECT_TRUE(same_bits(there.labels.to(Device::cpu), Tensor::from<i64>(part.labels, {part.size()})));
+  copy.labels[1] = 2;  // a copy may be changed
+  EXPECT_EQ(copy.on_card().labels.to(Device::cpu).values<i64>()[1], 2);
+}
 #endif
 
 TEST(CudaData, BytesLiveAsLongAsTheSetAndBelongToItAlone) {
   OFFRAMP_NEEDS_CARD();
   const i64 before = storage_in_use();
   {
-    const data::Dataset set = set_of(11, kSide);
+    const data::Dataset set = toy_images(11);
     const i64 alone = storage_in_use();
     const Tensor images = set.on_card().images;
     EXPECT_TRUE(set.on_card().images.shares_storage(images));
@@ -136,10 +126,10 @@ Answers answers_of(Exec& card, const std::shared_ptr<const nn::Plan>& plan, data
 // Scores do not depend on who normalises: the host, or the card from its bytes.
 TEST(CudaData, ScoresFromBytesAreThoseOfTheHostsBatches) {
   OFFRAMP_NEEDS_CARD();
-  nn::EarlyExitNetwork network = network_on(Device::cuda);
+  nn::EarlyExitNetwork network = largest_network(kElasticSpace, kTask, Device::cuda);
   const auto plan = std::make_shared<const nn::Plan>(nn::deployable(network));
   for (const i64 side : {kSide, i64{9}}) {  // as stored; resized
-    const data::Dataset set = set_of(21, side);
+    const data::Dataset set = toy_images(21, side);
     const data::Normalisation normalisation = data::channel_statistics(set);
     const data::LoaderOptions options{.batch = 8, .height = kSide, .width = kSide};
     for (const cuda::Math math : {cuda::Math::f32, cuda::Math::tf32, cuda::Math::bf16}) {

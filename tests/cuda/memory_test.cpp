@@ -3,11 +3,11 @@
 #ifdef OFFRAMP_CUDA_EMULATED
 #include "kernels/cuda/emulate/memory.h"
 #include "data/device_loader.h"
-#include "nas/space/space.h"
 #include "nas/train/network_trainer.h"
 #include "nn/record.h"
 #include "tensor/storage_limit.h"
 #include "tests/cuda/modes.h"
+#include "tests/cuda/toy.h"
 
 namespace offramp::cuda {
 namespace {
@@ -163,37 +163,9 @@ TEST(CudaMemory, AGraphsOwnBlocksNeverGoBack) {
   expect_working();
 }
 
-data::Dataset toy_set() {
-  data::Dataset set{.name = "toy", .images = Tensor::empty({24, 12, 12, 3}, DType::u8)};
-  Rng rng(5);
-  for (u8& v : set.images.values<u8>()) v = u8(rng.below(256));
-  for (i64 i = 0; i < 24; ++i) set.labels.push_back(i % 3);
-  set.classes = {"a", "b", "c"};
-  return set;
-}
-
 // With too little for an eager step, for its first steps, or for the capture; then again with enough.
 TEST(CudaMemory, TrainingThatRanOutCanBeRepeated) {
-  constexpr const char* kSpace = R"(
-name = "tiny"
-resolution = "native"
-[stem]
-kernel = 3
-stride = 1
-width = 8
-act = "relu"
-[[stage]]
-stride = 2
-width = 8
-depth = 1
-kernel = 3
-expand = 1
-act = "relu"
-[final]
-feature = { width = 8, act = "relu" }
-)";
-  const nas::Space space = nas::Space::parse(kSpace, "tiny");
-  const data::Dataset set = toy_set();
+  const data::Dataset set = toy_images(24);
   const data::Normalisation normalisation = data::channel_statistics(set);
   nas::SearchConfig config;
   config.train.batch = 6;
@@ -202,10 +174,7 @@ feature = { width = 8, act = "relu" }
   Exec card(Gpu::instance(), Math::f32);
   set.on_card();
   const auto train = [&] {
-    nn::FreshParameters fresh{Rng(3)};
-    nn::ParametersOn source(Device::cuda, fresh);
-    nn::EarlyExitNetwork network(
-        space.decode(space.max_genotype(), {.classes = 3, .channels = 3, .height = 12, .width = 12}), source);
+    nn::EarlyExitNetwork network = largest_network(kElasticSpace, nas::task_of(set), Device::cuda);
     return nas::train_network(card, network, {set, normalisation}, config, regime, 1, "toy", {}).last_loss;
   };
   const double want = train();

@@ -2,6 +2,7 @@
 // and those of libraries, which are only run by name.
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_ref.h"
+#include "kernels/cuda/problem.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_ref.h"
 #include "tests/cuda/oracle.h"
@@ -86,6 +87,7 @@ void check_gemm(const cuda::GemmRow<typename Mode::T>& row) {
             DeviceArray<T> da(a), dresidual(residual), dc(outs);
             DeviceArray<float> db(b), dbias(bias);
             T* const out = finish.in_place ? dresidual.data() : dc.data();
+            offramp::cuda::problem().set(row.name, d);  // as its door does
             row.run(card, call(static_cast<const T*>(da.data()), db.data(), dbias.data(),
                                static_cast<const T*>(dresidual.data()), out));
             const std::vector<float> all = (finish.in_place ? dresidual : dc).floats();
@@ -166,6 +168,7 @@ void check_conv2d(const cuda::Conv2dRow<typename Mode::T>& row) {
           DeviceArray<T> dx(x), dresidual(residual), dy(outs);
           DeviceArray<float> dw(w), dbias(bias);
           T* const result = finish.in_place ? dresidual.data() : dy.data();
+          offramp::cuda::problem().set(row.name, d);  // as its door does
           row.run(card, call(static_cast<const T*>(dx.data()), dw.data(), dbias.data(),
                              static_cast<const T*>(dresidual.data()), result));
           EXPECT_TRUE(

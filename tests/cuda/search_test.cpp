@@ -1,45 +1,18 @@
 // A search on the card, stopped again and again: the same result, byte for byte, as one that ran through.
 #include <atomic>
 
+#include "tests/cuda/toy.h"
 #include "tests/nas/search_run.h"
 #include "tests/support/device.h"
 
 namespace offramp::nas {
 namespace {
 
-constexpr const char* kSpace = R"(
-name = "tiny"
-resolution = 12
-[stem]
-kernel = 3
-stride = 2
-width = 8
-act = "relu"
-[[stage]]
-stride = 2
-width = 8
-depth = 1
-kernel = 3
-expand = [1, 2]
-act = "relu"
-[[stage]]
-stride = 2
-width = [8, 16]
-depth = 1
-kernel = [3, 5]
-expand = 2
-act = "hard_swish"
-se = true
-[[exit]]
-after = 1
-present = [0, 1]
-)";
-
 class CudaSearch : public SearchRun {
  protected:
   SearchRequest tiny(const std::string& name) const {
     SearchRequest r = request(name);
-    dir_.write("tiny.toml", kSpace);
+    dir_.write("tiny.toml", testing::kElasticSpace);
     r.config.space = dir_ / "tiny.toml";
     r.config.search.evals = 4;
     r.config.search.population = 2;

@@ -6,7 +6,6 @@
 #include "autograd/ops/expected_loss.h"
 #include "autograd/ops/loss.h"
 #include "data/device_loader.h"
-#include "nas/space/space.h"
 #include "nas/train/network_trainer.h"
 #include "nas/train/phase.h"
 #include "nn/loss.h"
@@ -15,75 +14,29 @@
 #include "nn/optim/sgd.h"
 #include "nn/record.h"
 #include "tests/cuda/modes.h"
+#include "tests/cuda/toy.h"
 
 namespace offramp {
 namespace {
 
 using namespace offramp::testing;
 
-constexpr i64 kBatch = 6, kSide = 12;
+constexpr i64 kBatch = 6, kSide = kToySide;
 
+// A class is a bright corner: something to learn.
 data::Dataset toy_set(i64 count) {
-  data::Dataset set{.name = "toy", .images = Tensor::empty({count, kSide, kSide, 3}, DType::u8)};
-  Rng rng(5);
-  for (u8& v : set.images.values<u8>()) v = u8(rng.below(256));
+  data::Dataset set = toy_images(count, kSide, 4);
   for (i64 i = 0; i < count; ++i) {
-    set.labels.push_back(u8(i % 4));
-    // A class is a bright corner: something to learn.
     u8* image = set.images.data<u8>() + i * kSide * kSide * 3;
     for (i64 y = 0; y < kSide / 2; ++y)
       for (i64 x = 0; x < kSide / 2; ++x)
         for (i64 c = 0; c < 3; ++c) image[((y + i % 4 / 2 * 6) * kSide + x + i % 2 * 6) * 3 + c] |= 0xe0;
   }
-  set.classes = {"a", "b", "c", "d"};
   return set;
 }
 
-// Every layer type once: stem, a block with and one without expansion, squeeze-excite, residual, exits with
-// pooling, separable and dense modules.
-constexpr const char* kSpace = R"(
-name = "toy"
-resolution = "native"
-[stem]
-kernel = 3
-stride = 1
-width = 8
-act = "hard_swish"
-[[stage]]
-stride = 1
-width = 8
-depth = 2
-kernel = 3
-expand = 1
-act = "relu"
-[[stage]]
-stride = 2
-width = 16
-depth = 2
-kernel = 5
-expand = 2
-act = "hard_swish"
-se = true
-[final]
-feature = { width = 24, act = "hard_swish" }
-[[exit]]
-after = 1
-[[exit.module]]
-type = "separable"
-kernel = 3
-width = 16
-stride = 2
-act = "relu"
-[[exit.module]]
-type = "dense"
-kernel = 3
-width = 16
-stride = 2
-act = "relu"
-)";
-
 struct Toy {
-  explicit Toy(const std::string& text = kSpace) : space(nas::Space::parse(text, "toy")) {}
+  explicit Toy(const std::string& text = kEveryLayerSpace) : space(nas::Space::parse(text, "toy")) {}
 
   data::Dataset set = toy_set(24);
   nas::Space space;
@@ -260,7 +213,7 @@ TEST(CudaTraining, ExpectedLossIsTheHosts) {
 // Exits that learn when to be left: backbone, then exits on it, frozen, with peaks from the second epoch on.
 TEST(CudaTraining, LearnedConfidencesTrain) {
   OFFRAMP_NEEDS_CARD();
-  const Toy toy(std::string("learned_confidence = true\n") + kSpace);
+  const Toy toy(std::string("learned_confidence = true\n") + kEveryLayerSpace);
   nas::SearchConfig config = toy_config();
   config.train.loss = "expected", config.train.freeze_backbone = true;
   config.target_macs = 20'000, config.confidence.support = 0.2, config.confidence.warmup = 1;
@@ -327,7 +280,7 @@ struct ExitsTraining {
     });
   }
 
-  Toy toy{std::string("learned_confidence = true\n") + kSpace};
+  Toy toy{std::string("learned_confidence = true\n") + kEveryLayerSpace};
   nas::SearchConfig config;
 };
 

@@ -185,6 +185,34 @@ TEST(Tensor, WritesThroughViewsTouchNothingElse) {
   }
 }
 
+TEST(Tensor, RowsAreCopiesByIndex) {
+  const Tensor t = Tensor::from<float>(std::vector<float>{0, 1, 10, 11, 20, 21}, {3, 2});
+  const auto index = [](std::vector<i64> v) { return Tensor::from<i64>(v, {i64(v.size())}); };
+  const Tensor rows = t.rows(index({2, 0, 2, 1}));
+  EXPECT_EQ(rows.shape(), (Shape{4, 2}));
+  const auto got = rows.values<float>();
+  EXPECT_EQ(std::vector<float>(got.begin(), got.end()), (std::vector<float>{20, 21, 0, 1, 20, 21, 10, 11}));
+  EXPECT_EQ(t.rows(index({})).shape(), (Shape{0, 2}));
+  EXPECT_EQ(kind_of([&] { t.rows(index({3})); }), Error::Kind::input);
+  EXPECT_EQ(kind_of([&] { t.rows(index({-1})); }), Error::Kind::input);
+  EXPECT_EQ(kind_of([&] { t.rows(t); }), Error::Kind::input);
+  EXPECT_EQ(kind_of([&] { t.slice(1, 0, 1).rows(index({0})); }), Error::Kind::input);
+}
+
+TEST(Tensor, SumsOfAListAreThoseOneByOne) {
+  const auto all = [] { return Tensor::from<float>(std::vector<float>{0, 1, 10, 11, 20, 21}, {3, 2}); };
+  Tensor listed = all(), single = all();
+  const Tensor term = Tensor::from<float>(std::vector<float>{5, 6, 7}, {3, 1});
+  std::vector<TensorSum> list{{listed.slice(1, 0, 1), term}, {listed.slice(1, 1, 1), term}};
+  add_all(list);
+  for (const i64 column : {0, 1}) single.slice(1, column, 1).add_(term);
+  const auto got = listed.values<float>(), want = single.values<float>();
+  EXPECT_TRUE(std::equal(got.begin(), got.end(), want.begin()));
+  EXPECT_EQ(got[4], 27);
+  list = {{listed, term}};
+  EXPECT_EQ(kind_of([&] { add_all(list); }), Error::Kind::input);
+}
+
 TEST(Tensor, AddChecks) {
   Tensor a = iota({2, 2}), b = iota({4}), i = Tensor::zeros({2, 2}, DType::i64);
   EXPECT_EQ(kind_of([&] { a.add_(b); }), Error::Kind::input);

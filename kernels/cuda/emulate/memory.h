@@ -29,6 +29,8 @@ class MemoryCap {
 
 // Bytes copied from the host's memory to the card's, so far.
 i64 bytes_sent();
+// Times that the host waited for a stream, so far.
+i64 waits();
 
 // Unless it is empty: called before every launch, which fails when it throws.
 extern std::function<void(const Launch&)> before_launch;

@@ -29,7 +29,7 @@ constexpr i64 kMemory = i64{8} << 30;
 struct Blocks {
   std::mutex mutex;
   std::map<std::byte*, std::pair<std::byte*, std::size_t>> pages;  // block -> its accessible pages
-  i64 most = kMemory, bytes = 0, sent = 0;
+  i64 most = kMemory, bytes = 0, sent = 0, waits = 0;
   int users = 0;
 
   bool holds(const void* p) const {
@@ -95,6 +95,12 @@ i64 bytes_sent() {
   Blocks& b = blocks();
   const std::lock_guard lock(b.mutex);
   return b.sent;
+}
+
+i64 waits() {
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  return b.waits;
 }
 
 void submit(Stream stream, Work work) {
@@ -179,6 +185,9 @@ void fill_bytes(Stream stream, void* to, int value, i64 bytes) {
 }
 void synchronize(Stream stream) {
   if (state(stream).capturing) throw Error("cuda: a wait for the device inside a capture");
+  Blocks& b = blocks();
+  const std::lock_guard lock(b.mutex);
+  ++b.waits;
 }
 void wait(Stream stream, Event event) {
   StreamState &later = state(stream), *const first = reinterpret_cast<EventState*>(event)->of;
