@@ -101,11 +101,19 @@ __device__ __forceinline__ Floats<kLanes> formed(const NormedGradT<T>&, const Gr
   return formed(p, dz, y);
 }
 
-// The same with dz formed too, from the gradient behind the activation.
+// The same with dz formed too, from the gradient behind the activation. Parameters are read where they are
+// used, those of four channels at a time: beside the sums of a product few registers are left.
 struct SlopedChannels {
   static constexpr int kFields = GradChannels::kFields + 1;
-  GradChannels raw;
-  Floats<kLanes> beta;
+  const float* p;
+  int stride;
+  bool aligned;
+
+  __device__ __forceinline__ Floats<kLanes / 2> half(int field, int first) const {
+    const float* const at = p + field * stride + first;
+    if (aligned) return load<kLanes / 2>(at);
+    return {{at[0], at[1], at[2], at[3]}};
+  }
 };
 template <class T>
 __device__ __forceinline__ void put_channel(const SlopedGradT<T>& g, i64 c, bool valid, float* to, int stride,
@@ -116,20 +124,29 @@ __device__ __forceinline__ void put_channel(const SlopedGradT<T>& g, i64 c, bool
 // aligned: p is, as vectors are loaded.
 __device__ __forceinline__ void channels_at(const float* p, int stride, SlopedChannels& out,
                                             bool aligned = true) {
-  const auto field = [&](int f) {
-    return aligned ? load<kLanes>(p + f * stride) : load_some(p + f * stride, false, kLanes);
-  };
-  out = {{field(0), field(1), field(2), field(3)}, field(4)};
+  out = {p, stride, aligned};
 }
 template <class T>
 __device__ __forceinline__ Floats<kLanes> formed(const SlopedGradT<T>& g, const SlopedChannels& p,
                                                  Floats<kLanes> dz, const Floats<kLanes>& y) {
-  if (g.act != Act::none) {
-    Floats<kLanes> z = y;
-    normalise({p.raw.mean, p.raw.scale, p.beta}, z);
-    times_slope(g.act, z, dz);
+  constexpr int kHalf = kLanes / 2;
+#pragma unroll
+  for (int first = 0; first < kLanes; first += kHalf) {
+    const auto mean = p.half(0, first), scale = p.half(1, first), beta = p.half(4, first);
+    Floats<kHalf> d, z, v;
+#pragma unroll
+    for (int i = 0; i < kHalf; ++i) {
+      d.v[i] = y.v[first + i] - mean.v[i];
+      z.v[i] = d.v[i] * scale.v[i] + beta.v[i];
+      v.v[i] = dz.v[first + i];
+    }
+    times_slope(g.act, z, v);
+    const auto of_mean = p.half(2, first), of_var = p.half(3, first);
+#pragma unroll
+    for (int i = 0; i < kHalf; ++i)
+      dz.v[first + i] = (scale.v[i] * v.v[i] - of_mean.v[i]) - d.v[i] * of_var.v[i];
   }
-  return formed(p.raw, dz, y);
+  return dz;
 }
 
 // Running count and sums of eight channels around a value that all threads of a block share.
