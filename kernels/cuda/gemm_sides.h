@@ -50,7 +50,7 @@ struct NormedSide : OwnChannels {
     Eight<T> x, gate;
     bool valid;
   };
-  static constexpr int kParameters = NormedChannels::kFields;
+  static constexpr int kParameters = kParametersOf<NormedT<T>>;
   NormedT<T> in;
   i64 rows, channels;
   Divisor hw;
@@ -69,12 +69,7 @@ struct NormedSide : OwnChannels {
   }
   // Channels that do not exist have scale and beta 0, but some activations are not 0 there.
   __device__ __forceinline__ Floats<kLanes> finish(const Raw& raw, const float* p, int stride) const {
-    Floats<kLanes> v = values(raw.x);
-    if (in.mean) {
-      NormedChannels c;
-      channels_at(p, stride, c);
-      v = formed(in, c, v);
-    }
+    Floats<kLanes> v = formed(in, SharedChannels{p, stride}, values(raw.x));
     if (in.gate) {
       const Floats<kLanes> gate = values(raw.gate);
 #pragma unroll
@@ -91,8 +86,7 @@ struct GradSide : OwnChannels {
     Eight<T> dz, y;
     bool valid;
   };
-  using Channels = std::conditional_t<std::is_same_v<Grad, NormedGradT<T>>, GradChannels, SlopedChannels>;
-  static constexpr int kParameters = Channels::kFields;
+  static constexpr int kParameters = kParametersOf<Grad>;
   Grad g;
   i64 rows, channels;
   bool wide;
@@ -111,9 +105,7 @@ struct GradSide : OwnChannels {
   __device__ __forceinline__ Floats<kLanes> finish(const Raw& raw, const float* p, int stride) const {
     const Floats<kLanes> dz = values(raw.dz);
     if (!g.y || !raw.valid) return dz;
-    Channels c;
-    channels_at(p, stride, c);
-    return formed(g, c, dz, values(raw.y));
+    return formed(g, SharedChannels{p, stride}, dz, values(raw.y));
   }
 };
 

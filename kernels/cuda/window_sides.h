@@ -48,7 +48,7 @@ struct WindowGradSide {
     Eight<T> dz, y;
     u32 there;  // a bit for each of the eight that is not outside
   };
-  static constexpr int kParameters = SlopedChannels::kFields;
+  static constexpr int kParameters = kParametersOf<SlopedGradT<T>>;
   WindowSide<T, true> window;  // on g.dz
   SlopedGradT<T> g;
 
@@ -86,9 +86,7 @@ struct WindowGradSide {
     return {packed(dz), packed(y), there};
   }
   __device__ __forceinline__ Floats<kLanes> finish(const Raw& raw, const float* p, int stride) const {
-    SlopedChannels c;
-    channels_at(p, stride, c, window.wide);
-    Floats<kLanes> v = formed(g, c, values(raw.dz), values(raw.y));
+    Floats<kLanes> v = formed(g, SharedChannels{p, stride, window.wide}, values(raw.dz), values(raw.y));
 #pragma unroll
     for (int i = 0; i < kLanes; ++i)
       if (!(raw.there >> i & 1)) v.v[i] = 0;

@@ -39,9 +39,6 @@ __device__ __forceinline__ void put_channel(const NormedT<T>& in, i64 c, bool va
   to[stride + at] = valid ? in.scale[c] : 0.0f;
   to[2 * stride + at] = valid ? in.beta[c] : 0.0f;
 }
-__device__ __forceinline__ void channels_at(const float* p, int stride, NormedChannels& out) {
-  out = {load<kLanes>(p), load<kLanes>(p + stride), load<kLanes>(p + 2 * stride)};
-}
 template <class T>
 __device__ __forceinline__ NormedChannels channels_of(const NormedT<T>& in, i64 c, int count) {
   if (!in.mean) return {};
@@ -77,10 +74,6 @@ __device__ __forceinline__ void put_channel(const NormedGradT<T>& g, i64 c, bool
   to[2 * stride + at] = valid ? g.of_mean[c] : 0.0f;
   to[3 * stride + at] = valid ? g.of_var[c] : 0.0f;
 }
-__device__ __forceinline__ void channels_at(const float* p, int stride, GradChannels& out) {
-  out = {load<kLanes>(p), load<kLanes>(p + stride), load<kLanes>(p + 2 * stride),
-         load<kLanes>(p + 3 * stride)};
-}
 template <class T>
 __device__ __forceinline__ GradChannels channels_of(const NormedGradT<T>& g, i64 c, int count) {
   if (!g.y) return {};
@@ -95,41 +88,71 @@ __device__ __forceinline__ Floats<kLanes> formed(const GradChannels& p, Floats<k
   return dz;
 }
 
-template <class T>
-__device__ __forceinline__ Floats<kLanes> formed(const NormedGradT<T>&, const GradChannels& p,
-                                                 const Floats<kLanes>& dz, const Floats<kLanes>& y) {
-  return formed(p, dz, y);
-}
-
-// The same with dz formed too, from the gradient behind the activation. Parameters are read where they are
-// used, those of four channels at a time: beside the sums of a product few registers are left.
-struct SlopedChannels {
-  static constexpr int kFields = GradChannels::kFields + 1;
-  const float* p;
-  int stride;
-  bool aligned;
-
-  __device__ __forceinline__ Floats<kLanes / 2> half(int field, int first) const {
-    const float* const at = p + field * stride + first;
-    if (aligned) return load<kLanes / 2>(at);
-    return {{at[0], at[1], at[2], at[3]}};
-  }
-};
+// The same with dz formed too, from the gradient behind the activation.
 template <class T>
 __device__ __forceinline__ void put_channel(const SlopedGradT<T>& g, i64 c, bool valid, float* to, int stride,
                                             int at) {
   put_channel(static_cast<const NormedGradT<T>&>(g), c, valid, to, stride, at);
   to[GradChannels::kFields * stride + at] = valid ? g.beta[c] : 0.0f;
 }
-// aligned: p is, as vectors are loaded.
-__device__ __forceinline__ void channels_at(const float* p, int stride, SlopedChannels& out,
-                                            bool aligned = true) {
-  out = {p, stride, aligned};
+
+// How many numbers of each channel put_channel puts.
+template <class In>
+inline constexpr int kParametersOf = 0;
+template <class T>
+inline constexpr int kParametersOf<NormedT<T>> = NormedChannels::kFields;
+template <class T>
+inline constexpr int kParametersOf<NormedGradT<T>> = GradChannels::kFields;
+template <class T>
+inline constexpr int kParametersOf<SlopedGradT<T>> = GradChannels::kFields + 1;
+
+// Eight channels' parameters in shared memory, as put_channel puts them. They are read where they are used,
+// four channels at a time: beside the sums of a product few registers are left.
+struct SharedChannels {
+  static constexpr int kHalf = kLanes / 2;
+  const float* p;
+  int stride;
+  bool aligned = true;  // p is, as vectors are loaded
+
+  __device__ __forceinline__ Floats<kHalf> half(int field, int first) const {
+    const float* const at = p + field * stride + first;
+    if (aligned) return load<kHalf>(at);
+    return {{at[0], at[1], at[2], at[3]}};
+  }
+};
+template <class T>
+__device__ __forceinline__ Floats<kLanes> formed(const NormedT<T>& in, const SharedChannels& p,
+                                                 Floats<kLanes> x) {
+  if (!in.mean) return x;
+  constexpr int kHalf = SharedChannels::kHalf;
+#pragma unroll
+  for (int first = 0; first < kLanes; first += kHalf) {
+    const auto mean = p.half(0, first), scale = p.half(1, first), beta = p.half(2, first);
+#pragma unroll
+    for (int i = 0; i < kHalf; ++i) x.v[first + i] = (x.v[first + i] - mean.v[i]) * scale.v[i] + beta.v[i];
+  }
+  apply_act(in.act, x);
+  return x;
 }
 template <class T>
-__device__ __forceinline__ Floats<kLanes> formed(const SlopedGradT<T>& g, const SlopedChannels& p,
+__device__ __forceinline__ Floats<kLanes> formed(const NormedGradT<T>&, const SharedChannels& p,
                                                  Floats<kLanes> dz, const Floats<kLanes>& y) {
-  constexpr int kHalf = kLanes / 2;
+  constexpr int kHalf = SharedChannels::kHalf;
+#pragma unroll
+  for (int first = 0; first < kLanes; first += kHalf) {
+    const auto mean = p.half(0, first), scale = p.half(1, first);
+    const auto of_mean = p.half(2, first), of_var = p.half(3, first);
+#pragma unroll
+    for (int i = 0; i < kHalf; ++i)
+      dz.v[first + i] =
+          (scale.v[i] * dz.v[first + i] - of_mean.v[i]) - (y.v[first + i] - mean.v[i]) * of_var.v[i];
+  }
+  return dz;
+}
+template <class T>
+__device__ __forceinline__ Floats<kLanes> formed(const SlopedGradT<T>& g, const SharedChannels& p,
+                                                 Floats<kLanes> dz, const Floats<kLanes>& y) {
+  constexpr int kHalf = SharedChannels::kHalf;
 #pragma unroll
   for (int first = 0; first < kLanes; first += kHalf) {
     const auto mean = p.half(0, first), scale = p.half(1, first), beta = p.half(4, first);
