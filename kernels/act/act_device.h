@@ -7,6 +7,8 @@
 namespace offramp::cuda {
 
 __device__ __forceinline__ float relu6(float x) { return fminf(fmaxf(x, 0.0f), 6.0f); }
+// relu6(x + 3) / 6, clamped by the multiplication itself.
+__device__ __forceinline__ float hard_sigmoid(float x) { return __saturatef((x + 3) * (1 / 6.0f)); }
 
 __device__ __forceinline__ float apply_act(Act act, float x) {
   switch (act) {
@@ -17,9 +19,9 @@ __device__ __forceinline__ float apply_act(Act act, float x) {
     case Act::relu6:
       return relu6(x);
     case Act::hard_swish:
-      return x * (relu6(x + 3) * (1 / 6.0f));
+      return x * hard_sigmoid(x);
     case Act::hard_sigmoid:
-      return relu6(x + 3) * (1 / 6.0f);
+      return hard_sigmoid(x);
     case Act::sigmoid:
       return 1 / (1 + expf(-x));
   }

@@ -104,7 +104,7 @@ StoreEpilogue<T> store_epilogue(T* y, i64 n, i64 row_step, const float* bias, co
           act,  wide_rows(y, n) && row_step % kLanes == 0 && (!residual || wide_rows(residual, n))};
 }
 
-template <class Tile, class A, class B, class Epilogue>
+template <class Tile, bool kStays, class A, class B, class Epilogue>
 void launch_rows(Gpu& gpu, const char* op, const A& a, const B& b, const Epilogue& epilogue, i64 m, i64 n,
                  i64 k) {
   const i64 columns = ceil_div(n, Tile::kColumns), tiles = ceil_div(m, Tile::kRows);
@@ -117,18 +117,14 @@ void launch_rows(Gpu& gpu, const char* op, const A& a, const B& b, const Epilogu
     require_tickets(op, columns, parts);
     place_parts(parts, columns, gpu.scratch(parts_floats(parts, columns)), gpu.tickets());
   }
-  const Launch l{.op = op,
-                 .grid = blocks,
-                 .block = Tile::kThreads,
-                 .shared = Tile::shared_bytes(a, b, k),
-                 .grid_y = columns};
-  const auto launch_as = [&](auto kernel) {
-    launch(gpu, l, kernel, a, b, epilogue, int(m), int(n), int(k), parts, live_rows(gpu, m));
-  };
-  if (k <= Tile::kK)
-    launch_as(product_rows<Tile, true, A, B, Epilogue>);
-  else
-    launch_as(product_rows<Tile, false, A, B, Epilogue>);
+  launch(gpu,
+         {.op = op,
+          .grid = blocks,
+          .block = Tile::kThreads,
+          .shared = Tile::shared_bytes(a, b, k),
+          .grid_y = columns},
+         product_rows<Tile, kStays, A, B, Epilogue>, a, b, epilogue, int(m), int(n), int(k), parts,
+         live_rows(gpu, m));
 }
 
 template <class Tile, class A, class B>
@@ -157,8 +153,8 @@ void launch_split(Gpu& gpu, const char* op, const A& a, const B& b, float* out, 
 // gemm_few_rows.h where even these do); 64 x 64 for gradients of weights.
 template <class Math, bool kBContiguous>
 using NarrowTile = GemmTile<Math, 128, 32, 8, 1, true, kBContiguous>;
-template <class Math, bool kBContiguous>
-using WideTile = GemmTile<Math, 128, 64, 4, 2, true, kBContiguous>;
+template <class Math, bool kBContiguous, int kDepth>
+using WideTile = GemmTile<Math, 128, 64, 4, 2, true, kBContiguous, kDepth>;
 template <class Math, bool kBContiguous>
 using ShortTile =
     GemmTile<Math, 32, 64, 2, 4, true, kBContiguous, sizeof(typename Math::Stored) == 2 ? 128 : 64>;
@@ -170,12 +166,22 @@ void product_by_rows(Gpu& gpu, const char* op, const A& a, const B& b, const Epi
                      i64 k) {
   if constexpr (kBContiguous && A::kParameters == 0 && B::kParameters == 0 && Epilogue::kFields == 0)
     if (are_few_rows<Math>(gpu, m, n, k)) return launch_few_rows<Math>(gpu, op, a, b, epilogue, m, n, k);
+  const auto launch_as = [&]<class Tile, bool kStays>() {
+    launch_rows<Tile, kStays>(gpu, op, a, b, epilogue, m, n, k);
+  };
+  // Weights stay where one step holds all of k. On the large maps, where most bytes are, k is 16 to 40.
   if (ceil_div(m, 128) * ceil_div(n, 64) < gpu.properties().multiprocessors)
-    launch_rows<ShortTile<Math, kBContiguous>>(gpu, op, a, b, epilogue, m, n, k);
+    launch_as.template operator()<ShortTile<Math, kBContiguous>, false>();
+  else if (n <= 32 && k <= 64)
+    launch_as.template operator()<NarrowTile<Math, kBContiguous>, true>();
   else if (n <= 32)
-    launch_rows<NarrowTile<Math, kBContiguous>>(gpu, op, a, b, epilogue, m, n, k);
+    launch_as.template operator()<NarrowTile<Math, kBContiguous>, false>();
+  else if (k <= 32)
+    launch_as.template operator()<WideTile<Math, kBContiguous, 32>, true>();
+  else if (k <= 64)
+    launch_as.template operator()<WideTile<Math, kBContiguous, 64>, true>();
   else
-    launch_rows<WideTile<Math, kBContiguous>>(gpu, op, a, b, epilogue, m, n, k);
+    launch_as.template operator()<WideTile<Math, kBContiguous, 64>, false>();
 }
 
 // Calls f(Math{}) with how tensors of T are multiplied in this context.

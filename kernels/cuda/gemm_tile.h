@@ -32,7 +32,12 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
   static constexpr int kStage = kSizeA + kSizeB;
   static constexpr int kRowC = kN + 4;
   static constexpr i64 kStages = i64(2 * kStage * int(sizeof(Stored))), kResults = i64(kM * kRowC * 4);
-  static constexpr i64 kShared = kStages > kResults ? kStages : kResults;
+  // Where B lies when it stays: behind A's stage and the results.
+  static constexpr int kResting = kSizeA > int(kResults) / int(sizeof(Stored))
+                                      ? kSizeA
+                                      : int(kResults) / int(sizeof(Stored));
+  static constexpr i64 kRested = i64(kResting + kSizeB) * i64(sizeof(Stored));
+  static constexpr i64 kShared = kStages > kRested ? kStages : kRested;
   static constexpr int kVectorsA = kM * kK / 8 / kThreads, kVectorsB = kN * kK / 8 / kThreads;
   static_assert(kVectorsA * 8 * kThreads == kM * kK && kVectorsB * 8 * kThreads == kN * kK);
   static_assert(kK % kChunk == 0);
@@ -108,7 +113,7 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
       a_.prepare(parameters());
       b_.prepare(parameters() + A::kParameters * channels_a(a, all));
       __syncthreads();
-      if constexpr (kStays) b_.put(stage(1) + kSizeA, begin);
+      if constexpr (kStays) b_.put(stage(0) + kResting, begin);
     }
 
     // sums = the tile's.
@@ -117,7 +122,7 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
       if constexpr (kStays) {
         a_.put(stage(0), begin_);
         __syncthreads();
-        products(stage(0), stage(1) + kSizeA, end_ - begin_, sums);
+        products(stage(0), stage(0) + kResting, end_ - begin_, sums);
       } else {
         int here = 0;
         for (int k = begin_; k < end_; k += kK, here ^= 1) {
@@ -143,7 +148,6 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
     }
 
    private:
-    static_assert((kStage + kSizeA) * i64(sizeof(Stored)) >= kResults);
     __device__ __forceinline__ static float* parameters() { return dynamic_shared<float>() + kShared / 4; }
     __device__ __forceinline__ static Stored* stage(int i) { return dynamic_shared<Stored>() + i * kStage; }
     Loader<A, kVectorsA, kAContiguous, kM, kRowA> a_;

@@ -159,6 +159,21 @@ __device__ __forceinline__ Floats<8> values(const Eight<Bf16>& e) {
            low(e.pairs.w), high(e.pairs.w)}};
 }
 
+// Eight values as they are stored, rounded where T is narrower.
+template <class T>
+__device__ __forceinline__ Eight<T> as_stored(const Floats<8>& x) {
+  if constexpr (std::is_same_v<T, float>)
+    return packed(x.v);
+  else
+    return {make_uint4(pack_bf16(x.v[0], x.v[1]), pack_bf16(x.v[2], x.v[3]), pack_bf16(x.v[4], x.v[5]),
+                       pack_bf16(x.v[6], x.v[7]))};
+}
+__device__ __forceinline__ void store(float* p, const Eight<float>& e) {
+  whole<float4>(p) = e.low;
+  whole<float4>(p + 4) = e.high;
+}
+__device__ __forceinline__ void store(Bf16* p, const Eight<Bf16>& e) { whole<uint4>(p) = e.pairs; }
+
 // Whether every row of `c` elements of an array that starts at p can be read n elements at a time.
 template <class T>
 bool aligned_for(const T* p, i64 c, int n) {

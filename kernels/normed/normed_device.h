@@ -24,6 +24,19 @@ __device__ __forceinline__ void store_some(T* p, const Floats<kLanes>& x, bool w
     if (i < count) p[i] = T(x.v[i]);
 }
 
+// Stores what it rounds, and returns that.
+template <class T>
+__device__ __forceinline__ Floats<kLanes> store_rounded(T* p, const Floats<kLanes>& x, bool whole,
+                                                        int count) {
+  const Eight<T> stored = as_stored<T>(x);
+  const Floats<kLanes> rounded = values(stored);
+  if (whole)
+    store(p, stored);
+  else
+    store_some(p, rounded, false, count);
+  return rounded;
+}
+
 // Parameters of eight channels of a normalised tensor. Where many channels pass by, a block keeps them in
 // shared memory, [kFields][stride].
 struct NormedChannels {

@@ -67,10 +67,7 @@ struct MomentsEpilogue {
   }
   __device__ __forceinline__ void apply(State& state, const Column&, const Raw&, int row, int c, int count,
                                         Floats<kLanes> v) const {
-    store_some(element(y, row, row_step, c), v, wide, count);
-#pragma unroll
-    for (int i = 0; i < kLanes; ++i) v.v[i] = float(T(v.v[i]));  // of what the next one will read
-    state.add(v);
+    state.add(store_rounded(element(y, row, row_step, c), v, wide, count));  // what the next one will read
   }
   template <class Tile>
   __device__ void finish(State& state, const Parts& parts, i64 n0, i64 n) const {
@@ -144,13 +141,12 @@ struct SlopeEpilogue {
       z.v[i] = d.v[i] * p.scale.v[i] + p.beta.v[i];
     }
     times_slope(in.act, z, v);
+    if (dz) v = store_rounded(element(dz, row, channels, c), v, wide, count);  // what the next one will read
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) {
-      if (dz) v.v[i] = float(T(v.v[i]));  // of what the next one will read
       state.sum.v[i] += v.v[i];
       state.with_d.v[i] = fmaf(v.v[i], d.v[i], state.with_d.v[i]);
     }
-    if (dz) store_some(element(dz, row, channels, c), v, wide, count);
   }
   template <class Tile>
   __device__ void finish(State& state, const Parts& parts, i64 n0, i64 n) const {
