@@ -37,9 +37,9 @@ __device__ __forceinline__ float act_slope(Act act, float x) {
     case Act::relu6:
       return x > 0 && x < 6 ? 1.0f : 0.0f;
     case Act::hard_swish:
-      return !(x > -3) ? 0.0f : x < 3 ? (x + x + 3) * (1 / 6.0f) : 1.0f;
+      return fabsf(x) < 3 ? fmaf(x, 2.0f, 3.0f) * (1 / 6.0f) : __saturatef(x);
     case Act::hard_sigmoid:
-      return x > -3 && x < 3 ? 1 / 6.0f : 0.0f;
+      return fabsf(x) < 3 ? 1 / 6.0f : 0.0f;
     case Act::sigmoid: {
       const float s = 1 / (1 + expf(-x));
       return s * (1 - s);

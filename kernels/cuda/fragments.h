@@ -58,15 +58,26 @@ struct Fragments {
   // One chunk of k, of which `depth` are there, zeros behind them.
   __device__ __forceinline__ static void add_chunk(const Stored* a, int row_a, const Stored* b, int row_b,
                                                    int depth, Sums& sums) {
-    if constexpr (std::is_same_v<Math, AsBf16>)
-      add_bf16(a, row_a, b, row_b, depth, sums);
-    else
-      add_floats(a, row_a, b, row_b, depth < kChunk ? depth : kChunk, sums);
+    chunk<false>(a, row_a, b, row_b, depth, sums);
+  }
+  // The first: sums = its part. (A part is never -0, so this is what adding it to zeros gives.)
+  __device__ __forceinline__ static void set_chunk(const Stored* a, int row_a, const Stored* b, int row_b,
+                                                   int depth, Sums& sums) {
+    chunk<true>(a, row_a, b, row_b, depth, sums);
   }
 
  private:
-  __device__ __forceinline__ static void add_bf16(const Stored* a, int row_a, const Stored* b, int row_b,
-                                                  int depth, Sums& sums) {
+  template <bool kFirst>
+  __device__ __forceinline__ static void chunk(const Stored* a, int row_a, const Stored* b, int row_b,
+                                               int depth, Sums& sums) {
+    if constexpr (std::is_same_v<Math, AsBf16>)
+      chunk_bf16<kFirst>(a, row_a, b, row_b, depth, sums);
+    else
+      chunk_floats<kFirst>(a, row_a, b, row_b, depth < kChunk ? depth : kChunk, sums);
+  }
+  template <bool kFirst>
+  __device__ __forceinline__ static void chunk_bf16(const Stored* a, int row_a, const Stored* b, int row_b,
+                                                    int depth, Sums& sums) {
     const int lane = int(threadIdx.x) % 32;
     u32 fa[kM][2][4];
 #pragma unroll
@@ -90,17 +101,18 @@ struct Fragments {
       const u32 first[2] = {fb[0], fb[1]}, second[2] = {fb[2], fb[3]};
 #pragma unroll
       for (int i = 0; i < kM; ++i) {
-        float part[4] = {0, 0, 0, 0};
-        mma_bf16(part, fa[i][0], first);
+        float part[4];
+        mma_bf16_first(part, fa[i][0], first);
         if (depth > 16) mma_bf16(part, fa[i][1], second);
 #pragma unroll
-        for (int e = 0; e < 4; ++e) sums.v[i][j][e] += part[e];
+        for (int e = 0; e < 4; ++e) sums.v[i][j][e] = kFirst ? part[e] : sums.v[i][j][e] + part[e];
       }
     }
   }
 
-  __device__ __forceinline__ static void add_floats(const Stored* a, int row_a, const Stored* b, int row_b,
-                                                    int depth, Sums& sums) {
+  template <bool kFirst>
+  __device__ __forceinline__ static void chunk_floats(const Stored* a, int row_a, const Stored* b, int row_b,
+                                                      int depth, Sums& sums) {
     const int lane = int(threadIdx.x) % 32, g = lane / 4, t = lane % 4;
     const auto at_a = [&](int row, int k) { return kAContiguous ? a[row * row_a + k] : a[k * row_a + row]; };
     const auto at_b = [&](int col, int k) { return kBContiguous ? b[col * row_b + k] : b[k * row_b + col]; };
@@ -150,7 +162,8 @@ struct Fragments {
 #pragma unroll
       for (int j = 0; j < kN; ++j)
 #pragma unroll
-        for (int e = 0; e < 4; ++e) sums.v[i][j][e] += part.v[i][j][e];
+        for (int e = 0; e < 4; ++e)
+          sums.v[i][j][e] = kFirst ? part.v[i][j][e] : sums.v[i][j][e] + part.v[i][j][e];
   }
 };
 

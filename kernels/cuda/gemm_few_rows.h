@@ -59,8 +59,7 @@ __global__ void __launch_bounds__(FewRows<Math>::kThreads)
       store_operand<Math>(mine_b + row * kRow + c, b.finish(raw_b[i], nullptr, 0));
       __syncwarp();
       typename Warp::Sums sums;
-      Warp::clear(sums);
-      Warp::add_chunk(mine_a, kRow, mine_b, kRow, k - chunk * kChunk, sums);
+      Warp::set_chunk(mine_a, kRow, mine_b, kRow, k - chunk * kChunk, sums);
 #pragma unroll
       for (int e = 0; e < 4; ++e)
         parts[chunk * kTile + Warp::row(e) * Few::kColumns + Warp::column(e)] = sums.v[0][0][e];

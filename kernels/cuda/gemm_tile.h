@@ -118,12 +118,12 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
 
     // sums = the tile's.
     __device__ __forceinline__ void multiply(Sums& sums) {
-      Warp::clear(sums);
       if constexpr (kStays) {
         a_.put(stage(0), begin_);
         __syncthreads();
-        products(stage(0), stage(0) + kResting, end_ - begin_, sums);
+        products<true>(stage(0), stage(0) + kResting, end_ - begin_, sums);
       } else {
+        Warp::clear(sums);
         int here = 0;
         for (int k = begin_; k < end_; k += kK, here ^= 1) {
           a_.put(stage(here), k);
@@ -133,7 +133,7 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
             a_.fetch(k + kK);
             b_.fetch(k + kK);
           }
-          products(stage(here), stage(here) + kSizeA, end_ - k < kK ? end_ - k : kK, sums);
+          products<false>(stage(here), stage(here) + kSizeA, end_ - k < kK ? end_ - k : kK, sums);
           // The other stage is written next; this one only after the next barrier.
         }
       }
@@ -155,16 +155,21 @@ struct GemmTile : ColumnThreads<32 * kWarpsM * kWarpsN, kN> {
     int begin_, end_;
   };
 
-  // `depth` of the stage's k are there, zeros behind them.
+  // `depth` of the stage's k are there, zeros behind them. kFirst: sums = instead of +=.
+  template <bool kFirst>
   __device__ __forceinline__ static void products(const Stored* a, const Stored* b, int depth, Sums& sums) {
     const int warp = int(threadIdx.x) / 32;
     const Stored *const mine_a = a + warp / kWarpsN * (kFragsM * 16) * (kAContiguous ? kRowA : 1),
                         *const mine_b = b + warp % kWarpsN * (kFragsN * 8) * (kBContiguous ? kRowB : 1);
 #pragma unroll
     for (int k = 0; k < kK; k += kChunk) {
-      if (k >= depth) break;
-      Warp::add_chunk(mine_a + k * (kAContiguous ? 1 : kRowA), kRowA, mine_b + k * (kBContiguous ? 1 : kRowB),
-                      kRowB, depth - k, sums);
+      const Stored *const ka = mine_a + k * (kAContiguous ? 1 : kRowA), *const kb =
+                                                                            mine_b +
+                                                                            k * (kBContiguous ? 1 : kRowB);
+      if (kFirst && k == 0)
+        Warp::set_chunk(ka, kRowA, kb, kRowB, depth, sums);
+      else if (k < depth)
+        Warp::add_chunk(ka, kRowA, kb, kRowB, depth - k, sums);
     }
   }
 

@@ -177,9 +177,8 @@ class MBConvBlock {
     float* const to = task_.squeezed + (sample_ * task_.slices + blockIdx.x) * d_.reduced;
     for (int n0 = t_ / 32 * 8; n0 < int(d_.reduced); n0 += kBlockWarps * 8) {
       typename Warp::Sums sums;
-      Warp::clear(sums);
       // One row is enough: all of the fragment read the same.
-      Warp::add_chunk(mean, 0, piece(p) + n0 * p.to_row, p.to_row, channels_, sums);
+      Warp::set_chunk(mean, 0, piece(p) + n0 * p.to_row, p.to_row, channels_, sums);
 #pragma unroll
       for (int e = 0; e < 2; ++e)
         if (const int n = n0 + Warp::column(e); Warp::row(e) == 0 && n < int(d_.reduced))
@@ -216,8 +215,7 @@ class MBConvBlock {
     for (int i = t_ / 32; i < columns / kChunk * (kSlice / 8); i += kBlockWarps) {
       const int k = i / (kSlice / 8) * kChunk, n0 = i % (kSlice / 8) * 8;
       typename Warp::Sums sums;
-      Warp::clear(sums);
-      Warp::add_chunk(row + k, 0, piece(p) + n0 * p.to_row + k, p.to_row, reduced - k, sums);
+      Warp::set_chunk(row + k, 0, piece(p) + n0 * p.to_row + k, p.to_row, reduced - k, sums);
 #pragma unroll
       for (int e = 0; e < 2; ++e)
         if (Warp::row(e) == 0) chunk_parts[k + n0 + Warp::column(e)] = sums.v[0][0][e];
@@ -246,8 +244,7 @@ class MBConvBlock {
     for (int i = t_ / 32; i < (outs_ + 15) / 16 * columns; i += kBlockWarps) {
       const int m0 = i / columns * 16, n0 = i % columns * 8;
       typename Warp::Sums sums;
-      Warp::clear(sums);
-      Warp::add_chunk(out_ + m0 * kOutRow, kOutRow, piece(p) + n0 * p.to_row, p.to_row, channels_, sums);
+      Warp::set_chunk(out_ + m0 * kOutRow, kOutRow, piece(p) + n0 * p.to_row, p.to_row, channels_, sums);
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int row = m0 + Warp::row(e), n = n0 + Warp::column(e);

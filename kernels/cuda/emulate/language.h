@@ -181,6 +181,10 @@ inline u32 to_tf32(float v) {
 inline u32 pack_bf16(float low, float high) { return u32(Bf16(low).bits) | u32(Bf16(high).bits) << 16; }
 
 void mma_bf16(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]);
+inline void mma_bf16_first(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+  for (float& v : d) v = 0;
+  mma_bf16(d, a, b);
+}
 void mma_tf32(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]);
 void ldmatrix_x4(u32 (&r)[4], const void* row);
 void ldmatrix_x4_transposed(u32 (&r)[4], const void* row);
