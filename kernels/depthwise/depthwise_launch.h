@@ -17,6 +17,9 @@ void with_kernel(i64 kernel, F&& f) {
   f(std::integral_constant<int, 7>{});
 }
 
+// What the numbers of rows may grow by before an item is found to lie beyond the last.
+inline constexpr i64 kDepthwiseMargin = i64{1} << 24;
+
 // Blocks of a launch, and where its parts lie.
 inline int item_blocks(Gpu& gpu, const char* op, i64 items, i64 slabs, i64 part_floats, Parts& parts) {
   const i64 wanted = ceil_div(i64(gpu.properties().multiprocessors) * 4, slabs);
@@ -32,6 +35,7 @@ inline int item_blocks(Gpu& gpu, const char* op, i64 items, i64 slabs, i64 part_
 template <class T, int kKernel, int kStep, bool kUp, bool kOdd, int kStrip, class Pixels, class Epilogue>
 void launch_strips(Gpu& gpu, const char* op, const Pixels& pixels, const WeightView& w, bool turned,
                    const Epilogue& epilogue, i64 n, i64 out_h, i64 out_w, int pad, i64 channels) {
+  require_rows(op, {n * out_h * out_w + kDepthwiseMargin, n * pixels.h * pixels.w, channels});
   const DepthwiseItems d = cut_items<Window<kKernel, kStep, kUp>, kStrip>(n, out_h, out_w, pad);
   const i64 slabs = ceil_div(channels, kSlab<T>);
   Parts parts{};
@@ -42,7 +46,7 @@ void launch_strips(Gpu& gpu, const char* op, const Pixels& pixels, const WeightV
   if (shared < sums) shared = sums;
   launch(gpu, {.op = op, .grid = blocks, .block = kDepthwiseThreads, .shared = shared, .grid_y = slabs},
          depthwise_rows<T, kKernel, kStep, kUp, kOdd, kStrip, Pixels, Epilogue>, pixels, w, turned, epilogue,
-         d, channels, parts, live_rows(gpu, n));
+         d, int(channels), parts, live_rows(gpu, n));
 }
 // Strips of eight outputs where they fill rows as well as strips of four.
 template <class T, int kKernel, int kStep, bool kUp, bool kOdd, class Pixels, class Epilogue>
@@ -97,6 +101,7 @@ void input_grad_by_tiles(Gpu& gpu, const char* op, const DepthwiseDims& d, i64 o
 template <class T, int kKernel, int kStride>
 void launch_weights(Gpu& gpu, const char* op, const DepthwiseDims& d, i64 out_h, i64 out_w,
                     const NormedPixels<T>& x, const GradPixels<T>& gy, float* gw) {
+  require_rows(op, {d.n * out_h * out_w + kDepthwiseMargin, d.n * d.h * d.w, d.c});
   const DepthwiseItems items =
       cut_items<Window<kKernel, kStride, false>, kWeightStrip>(d.n, out_h, out_w, int(d.pad));
   const i64 slabs = ceil_div(d.c, kSlab<T>), part = i64(kKernel) * kKernel * kSlab<T>;
@@ -107,7 +112,7 @@ void launch_weights(Gpu& gpu, const char* op, const DepthwiseDims& d, i64 out_h,
                (items.tile_h.value() * items.tile_w.value() + items.band.value() * width.value()) * 128;
   if (shared < part * 4) shared = part * 4;
   launch(gpu, {.op = op, .grid = blocks, .block = kDepthwiseThreads, .shared = shared, .grid_y = slabs},
-         depthwise_weights<T, kKernel, kStride>, x, gy, gw, items, width, d.c, parts);
+         depthwise_weights<T, kKernel, kStride>, x, gy, gw, items, width, int(d.c), parts);
 }
 
 template <class T>

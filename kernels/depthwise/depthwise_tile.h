@@ -24,10 +24,10 @@ struct NormedPixels {
   int h, w;
   i64 channels;
   bool wide;
-  __device__ Column column(i64 c, int count) const { return channels_of(in, c, count); }
-  __device__ __forceinline__ Raw fetch(i64 n, int y, int x, i64 c, int count) const {
+  __device__ Column column(int c, int count) const { return channels_of(in, c, count); }
+  __device__ __forceinline__ Raw fetch(int n, int y, int x, int c, int count) const {
     const bool inside = y >= 0 && y < h && x >= 0 && x < w;
-    return {cuda::fetch(in.x + ((n * h + y) * w + x) * channels + c, wide, inside ? count : 0), inside};
+    return {cuda::fetch(element(in.x, (n * h + y) * w + x, channels, c), wide, inside ? count : 0), inside};
   }
   __device__ __forceinline__ Floats<kLanes> value(const Column& p, const Raw& raw) const {
     return raw.inside ? formed(in, p, values(raw.x)) : zeros();
@@ -45,13 +45,13 @@ struct GradPixels {
   int h, w;
   i64 channels;
   bool wide;
-  __device__ Column column(i64 c, int count) const { return channels_of(g, c, count); }
-  __device__ __forceinline__ Raw fetch(i64 n, int y, int x, i64 c, int count) const {
+  __device__ Column column(int c, int count) const { return channels_of(g, c, count); }
+  __device__ __forceinline__ Raw fetch(int n, int y, int x, int c, int count) const {
     Raw raw;
     raw.inside = y >= 0 && y < h && x >= 0 && x < w;
-    const i64 place = ((n * h + y) * w + x) * channels + c;
-    raw.dz = cuda::fetch(g.dz + place, wide, raw.inside ? count : 0);
-    if (g.y) raw.y = cuda::fetch(g.y + place, wide, raw.inside ? count : 0);
+    const int row = (n * h + y) * w + x;
+    raw.dz = cuda::fetch(element(g.dz, row, channels, c), wide, raw.inside ? count : 0);
+    if (g.y) raw.y = cuda::fetch(element(g.y, row, channels, c), wide, raw.inside ? count : 0);
     return raw;
   }
   __device__ __forceinline__ Floats<kLanes> value(const Column& p, const Raw& raw) const {
@@ -125,14 +125,12 @@ DepthwiseItems cut_items(i64 n, i64 out_h, i64 out_w, int pad) {
 
 // Where item `index` begins.
 struct ItemPlace {
-  i64 first_sample;
-  int first_row;
+  int first_sample, first_row;
 };
-__device__ __forceinline__ ItemPlace place_of(const DepthwiseItems& d, i64 index) {
+__device__ __forceinline__ ItemPlace place_of(const DepthwiseItems& d, int index) {
   if (d.bands.value() == 1) return {index * d.samples, 0};
-  int sample = int(index);
-  const int band = d.bands.split(sample);
-  return {sample, band * d.band.value()};
+  const int band = d.bands.split(index);
+  return {index, band * d.band.value()};
 }
 
 // Two neighbouring channels in shared memory.
@@ -144,11 +142,10 @@ __device__ __forceinline__ float2 two(const Bf16* p) {
 
 // Rows y0.. and columns x0.. of an item's samples into tile [samples][tile_h][tile_w][slab].
 template <class T, class Pixels>
-__device__ void load_tile(const Pixels& pixels, const DepthwiseItems& d, i64 first_sample, int y0, int x0,
-                          const Divisor& tile_h, const Divisor& tile_w, i64 c0, i64 channels, T* tile) {
+__device__ void load_tile(const Pixels& pixels, const DepthwiseItems& d, int first_sample, int y0, int x0,
+                          const Divisor& tile_h, const Divisor& tile_w, int c0, int channels, T* tile) {
   constexpr int kGroups = kSlab<T> / kLanes;
-  const int group = int(threadIdx.x) % kGroups;
-  const i64 c = c0 + group * kLanes;
+  const int group = int(threadIdx.x) % kGroups, c = c0 + group * kLanes;
   const int count = lanes_in(c, channels), all = d.samples * tile_h.value() * tile_w.value();
   const typename Pixels::Column column = pixels.column(c, count);
   constexpr int kStep = kDepthwiseThreads / kGroups, kBatch = 4;
@@ -159,15 +156,14 @@ __device__ void load_tile(const Pixels& pixels, const DepthwiseItems& d, i64 fir
       const int p = first + b * kStep;
       int s = p;
       const int x = tile_w.split(s), y = tile_h.split(s);
-      const bool there = p < all && first_sample + s < d.n;
+      const bool there = p < all && first_sample + s < int(d.n);
       raw[b] = pixels.fetch(first_sample + s, y0 + y, x0 + x, c, there ? count : 0);
       raw[b].inside = raw[b].inside && there;
     }
 #pragma unroll
     for (int b = 0; b < kBatch; ++b)
       if (first + b * kStep < all)
-        store<kLanes>(tile + i64(first + b * kStep) * kSlab<T> + group * kLanes,
-                      pixels.value(column, raw[b]));
+        store<kLanes>(tile + (first + b * kStep) * kSlab<T> + group * kLanes, pixels.value(column, raw[b]));
   }
 }
 
@@ -211,7 +207,7 @@ __device__ __forceinline__ void add_row(const T* line, const float* tap, float2 
 template <class T, int kKernel, int kStep, bool kUp, bool kOdd, int kStrip, class Pixels, class Epilogue>
 __global__ void __launch_bounds__(kDepthwiseThreads, 2)
     depthwise_rows(Pixels pixels, WeightView w, bool turned, Epilogue epilogue, DepthwiseItems d,
-                   i64 channels, Parts parts, LiveRows live) {
+                   int channels, Parts parts, LiveRows live) {
   using Tile = ColumnThreads<kDepthwiseThreads, kSlab<T>>;
   using Along = Window<kKernel, kStep, kUp>;
   constexpr int kPairs = kSlab<T> / 2, kBatch = 4;
@@ -220,14 +216,13 @@ __global__ void __launch_bounds__(kDepthwiseThreads, 2)
   const int outs = d.samples * d.band.value() * out_w;
   T* const results = tile + d.samples * tile_h * tile_w * kSlab<T>;
   float* const weights = reinterpret_cast<float*>(results + outs * kSlab<T>);
-  const i64 c0 = i64(blockIdx.y) * kSlab<T>, c = c0 + Tile::group() * kLanes;
-  const int count = lanes_in(c, channels);
+  const int c0 = int(blockIdx.y) * kSlab<T>, c = c0 + Tile::group() * kLanes, count = lanes_in(c, channels);
   const int pair = int(threadIdx.x) % kPairs, position = int(threadIdx.x) / kPairs;
   typename Epilogue::State state;
   const typename Epilogue::Column column = epilogue.column(c, count);
   load_weights<T>(w, kKernel, c0, channels, turned, weights);
 
-  for (i64 item = blockIdx.x; item < d.items; item += gridDim.x) {
+  for (int item = int(blockIdx.x); item < int(d.items); item += int(gridDim.x)) {
     const ItemPlace place = place_of(d, item);
     if (Epilogue::kFields == 0 && live.beyond(place.first_sample)) break;
     load_tile<T>(pixels, d, place.first_sample, Along::begin(place.first_row, d.pad), Along::begin(0, d.pad),
@@ -261,27 +256,27 @@ __global__ void __launch_bounds__(kDepthwiseThreads, 2)
         }
     }
     __syncthreads();
-    if (item == blockIdx.x) epilogue.begin(state, load<kLanes>(results + Tile::group() * kLanes));
+    if (item == int(blockIdx.x)) epilogue.begin(state, load<kLanes>(results + Tile::group() * kLanes));
+    // An item's results lie in a row in y too: whole samples, or a band of one.
+    const int before = (place.first_sample * d.out_h + place.first_row) * out_w,
+              left = d.bands.value() == 1 ? (int(d.n) - place.first_sample) * d.out_h * out_w
+                                          : (d.out_h - place.first_row) * out_w,
+              there = left < outs ? left : outs;
     if (count > 0)
-      for (int first = Tile::first_row(); first < outs; first += kBatch * Tile::kRowStep) {
+      for (int first = Tile::first_row(); first < there; first += kBatch * Tile::kRowStep) {
         typename Epilogue::Raw raw[kBatch];
-        i64 at[kBatch];
 #pragma unroll
         for (int b = 0; b < kBatch; ++b) {
           const int p = first + b * Tile::kRowStep;
-          int s = p;
-          const int x = d.out_w.split(s), y = place.first_row + d.band.split(s);
-          const i64 n = place.first_sample + s;
-          const bool there = p < outs && n < d.n && y < d.out_h;
-          at[b] = there ? (n * d.out_h + y) * out_w + x : -1;
-          raw[b] = epilogue.fetch(at[b], c, there ? count : 0);
+          raw[b] = epilogue.fetch(before + p, c, p < there ? count : 0);
         }
 #pragma unroll
-        for (int b = 0; b < kBatch; ++b)
-          if (at[b] >= 0)
-            epilogue.apply(
-                state, column, raw[b], at[b], c, count,
-                load<kLanes>(results + (first + b * Tile::kRowStep) * kSlab<T> + Tile::group() * kLanes));
+        for (int b = 0; b < kBatch; ++b) {
+          const int p = first + b * Tile::kRowStep;
+          if (p < there)
+            epilogue.apply(state, column, raw[b], before + p, c, count,
+                           load<kLanes>(results + p * kSlab<T> + Tile::group() * kLanes));
+        }
       }
     __syncthreads();
   }
@@ -293,20 +288,20 @@ inline constexpr int kWeightStrip = 4;
 template <class T, int kKernel, int kStride>
 __global__ void __launch_bounds__(kDepthwiseThreads, kKernel == 3 ? 2 : 1)
     depthwise_weights(NormedPixels<T> x, GradPixels<T> gy, float* gw, DepthwiseItems d, Divisor width,
-                      i64 channels, Parts parts) {
+                      int channels, Parts parts) {
   using Along = Window<kKernel, kStride, false>;
   constexpr int kStrip = kWeightStrip, kPairs = kSlab<T> / 2, kRead = Along::reach(kStrip, 0),
                 kTaps = kKernel * kKernel;
   const int tile_w = d.tile_w.value(), tile_h = d.tile_h.value();
   T* const tile = dynamic_shared<T>();
   T* const grads = tile + d.samples * tile_h * tile_w * kSlab<T>;
-  const i64 c0 = i64(blockIdx.y) * kSlab<T>;
+  const int c0 = int(blockIdx.y) * kSlab<T>;
   const int pair = int(threadIdx.x) % kPairs, position = int(threadIdx.x) / kPairs;
   float2 sum[kTaps];
 #pragma unroll
   for (int t = 0; t < kTaps; ++t) sum[t] = make_float2(0, 0);
 
-  for (i64 item = blockIdx.x; item < d.items; item += gridDim.x) {
+  for (int item = int(blockIdx.x); item < int(d.items); item += int(gridDim.x)) {
     const ItemPlace place = place_of(d, item);
     load_tile<T>(x, d, place.first_sample, Along::begin(place.first_row, d.pad), -d.pad, d.tile_h, d.tile_w,
                  c0, channels, tile);
@@ -359,8 +354,8 @@ __global__ void __launch_bounds__(kDepthwiseThreads, kKernel == 3 ? 2 : 1)
   const float* total;
   if (!combine_parts<AddParts>(parts, blockIdx.y, int(blockIdx.x), kTaps * kSlab<T>, &total)) return;
   for (int i = int(threadIdx.x); i < kTaps * kSlab<T>; i += kDepthwiseThreads) {
-    const i64 channel = c0 + i % kSlab<T>;
-    if (channel < channels) gw[channel * kTaps + i / kSlab<T>] = total[i];
+    const int channel = c0 + i % kSlab<T>;
+    if (channel < channels) *element(gw, channel, kTaps, i / kSlab<T>) = total[i];
   }
 }
 
