@@ -8,24 +8,13 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/act/act.h"
-#include "kernels/binary/binary.h"
-#include "kernels/conv2d/conv2d.h"
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/problem.h"
 #include "kernels/cuda/strided.h"
-#include "kernels/depthwise/depthwise.h"
-#include "kernels/error.h"
 #include "kernels/exit_select/exit_select.h"
-#include "kernels/gemm/gemm.h"
-#include "kernels/mbconv/mbconv.h"
-#include "kernels/norm/norm.h"
-#include "kernels/pool/pool.h"
 #include "kernels/recorder.h"
-#include "kernels/resize/resize.h"
-#include "kernels/softmax/softmax.h"
 #include "kernels/timing.h"
-#include "nn/plan/blocks.h"
+#include "nn/plan/card_plan.h"
 
 namespace offramp::nn {
 
@@ -33,39 +22,10 @@ using namespace kernels;
 
 namespace {
 
-// What a stage launches.
-struct StageParts {
-  std::vector<PlanPart> body, head;
-};
-std::vector<StageParts> stage_parts(const Plan& plan) {
-  std::vector<StageParts> parts;
-  for (const PlanStage& stage : plan.stages)
-    parts.push_back({parts_of(plan, stage.body), parts_of(plan, stage.head)});
-  return parts;
-}
-
-// No groups: a card's kernels take the whole batch, one after the other. What a block reads lives as long as
-// what it writes, for it may run in one launch.
-Tiling whole(const Plan& plan, const std::vector<StageParts>& stages) {
-  Tiling tiling{.bodies = {}, .heads = {}, .inside = std::vector<bool>(plan.buffers.size(), false)};
-  const auto each = [](const std::vector<PlanPart>& parts) {
-    std::vector<Segment> segments;
-    for (const PlanPart& part : parts) segments.push_back({part.first, part.end, i64{1} << 40});
-    return segments;
-  };
-  for (const StageParts& stage : stages) {
-    tiling.bodies.push_back(each(stage.body));
-    tiling.heads.push_back(each(stage.head));
-  }
-  return tiling;
-}
-
 static_assert(int(ExitMeasure::learned_cumulative) == int(Confidence::learned_cumulative),
               "the kernels' measures are those of nn/plan/confidence.h, in order");
 ExitMeasure measure_of(const ExitRule& rule) { return ExitMeasure(int(rule.confidence)); }
 
-template <class T>
-constexpr DType kType = std::is_same_v<T, Bf16> ? DType::bf16 : DType::f32;
 Tensor card_integers(i64 count) {  // i32, as the kernels take them
   return Tensor::empty({count}, DType::f32, Device::cuda);
 }
@@ -75,17 +35,7 @@ template <class T>
 class Runner final : public CardRunner {
  public:
   Runner(std::shared_ptr<const Plan> plan, i64 max_batch)
-      : plan_(std::move(plan)),
-        max_batch_(max_batch),
-        parts_(stage_parts(*plan_)),
-        layout_(lay_out(*plan_, whole(*plan_, parts_), max_batch)) {
-    for (const PlanWeight& w : plan_->weights) {
-      if (w.value.device() != Device::cpu)
-        throw Error("this plan was recorded without weights ('" + w.name +
-                    "'): it has a cost but cannot run");
-      weights_.push_back(w.value.to(Device::cuda));
-    }
-    arena_ = Tensor::empty({layout_.shared_floats}, kType<T>, Device::cuda);
+      : card_(std::move(plan), max_batch), plan_(&card_.plan()) {
     staged_ = Tensor::empty({max_batch * plan_->buffers[0]}, DType::f32, Device::cuda);
     i64 most = 1;
     for (const PlanStage& stage : plan_->stages)
@@ -105,9 +55,9 @@ class Runner final : public CardRunner {
     float* const staged = staged_.data<float>();
     if constexpr (std::is_same_v<T, Bf16>) {
       offramp::cuda::copy(gpu.stream(), staged, images, count * 4);
-      input(count).copy_from(staged_.slice(0, 0, count).to(DType::bf16));
+      card_.input(count).copy_from(staged_.slice(0, 0, count).to(DType::bf16));
     } else {
-      offramp::cuda::copy(gpu.stream(), at(0, nullptr), images, count * 4);
+      offramp::cuda::copy(gpu.stream(), card_.at(0, nullptr), images, count * 4);
     }
   }
 
@@ -130,17 +80,17 @@ class Runner final : public CardRunner {
                             log_sum_.data<double>()};
     for (size_t i = 0; i < plan_->stages.size(); ++i) {
       const PlanStage& stage = plan_->stages[i];
-      run_parts(exec, stage.body, parts_[i].body, n, moved);
+      card_.run_body(exec, i, n, moved);
       if (!stage.has_exit()) continue;
       const size_t e = exit++;
       const bool last = e + 1 == exits;
       if (!last && !thresholds[e]) continue;
-      run_parts(exec, stage.head, parts_[i].head, n, moved);
+      card_.run_head(exec, i, n, moved);
       kernels::cuda::exit_select(
           exec, ExitSelectCallT<T>{.batch = n,
                                    .classes = plan_->classes,
                                    .outputs = plan_->outputs(i),
-                                   .logits = at(stage.logits, moved),
+                                   .logits = card_.at(stage.logits, moved),
                                    .count = count,
                                    .sample = integers(sample_[samples]),
                                    .measure = measure,
@@ -164,7 +114,7 @@ class Runner final : public CardRunner {
                                                           .length = plan_->buffers[size_t(stage.features)],
                                                           .count = count,
                                                           .row = integers(row_),
-                                                          .x = at(stage.features, moved),
+                                                          .x = card_.at(stage.features, moved),
                                                           .y = moved_.data<T>()});
       now = {stage.features, moved_.data<T>()};
       moved = &now;
@@ -208,14 +158,14 @@ class Runner final : public CardRunner {
     Tensor all = Tensor::empty({n, exits, outputs}, kType<T>, Device::cuda);
     for (size_t i = 0; i < plan_->stages.size(); ++i) {
       const PlanStage& stage = plan_->stages[i];
-      run_parts(exec, stage.body, parts_[i].body, n, nullptr);
+      card_.run_body(exec, i, n, nullptr);
       if (!stage.has_exit()) continue;
-      run_parts(exec, stage.head, parts_[i].head, n, nullptr);
+      card_.run_head(exec, i, n, nullptr);
       offramp::cuda::Strided walk{.axes = 2};
       walk.extent[0] = n, walk.extent[1] = plan_->outputs(i);
       walk.to[0] = exits * outputs, walk.to[1] = 1;
       walk.from[0] = plan_->outputs(i), walk.from[1] = 1;
-      const T* const from = at(stage.logits, nullptr);
+      const T* const from = card_.at(stage.logits, nullptr);
       offramp::cuda::strided_copy(*exec.gpu(), walk, all.data<T>() + exit++ * outputs, from);
     }
     const Tensor host = all.to(DType::f32).to(Device::cpu);
@@ -228,7 +178,7 @@ class Runner final : public CardRunner {
   }
 
   void pass(Exec& exec, i64 last_stage, i64 n) override {
-    each_launch(exec, last_stage, n, [](std::span<const Step>, auto&& run) { run(); });
+    card_.each_launch(exec, last_stage, n, [](std::span<const Step>, auto&& run) { run(); });
   }
 
   std::vector<StepTime> time_steps(Exec& exec, i64 last_stage, i64 n, i64 runs) override {
@@ -245,7 +195,7 @@ class Runner final : public CardRunner {
     } forget{exec, std::exchange(exec.recorder, &recorder)};
     gpu.times = &launches;
     offramp::cuda::Graph graph(gpu, [&] {
-      each_launch(exec, last_stage, n, [&](std::span<const Step> steps, auto&& run) {
+      card_.each_launch(exec, last_stage, n, [&](std::span<const Step> steps, auto&& run) {
         run();
         const std::string_view kernel = recorder.calls.back().kernel;
         times.push_back(
@@ -272,18 +222,15 @@ class Runner final : public CardRunner {
     return times;
   }
 
-  i64 weight_bytes() const override { return bytes_of(weights_); }
+  i64 weight_bytes() const override { return card_.weight_bytes(); }
   i64 arena_bytes() const override {
-    return bytes_of({arena_, staged_, moved_, predicted_, confidence_, exit_, row_, sample_[0], sample_[1],
-                     counts_, said_, agreeing_, doubt_, log_sum_});
+    return bytes_of({card_.arena(), staged_, moved_, predicted_, confidence_, exit_, row_, sample_[0],
+                     sample_[1], counts_, said_, agreeing_, doubt_, log_sum_});
   }
 
  private:
   using Gpu = offramp::cuda::Gpu;
-  struct Moved {  // a buffer whose rows were moved together elsewhere
-    int buffer;
-    T* to;
-  };
+  using Moved = typename CardPlan<T>::Moved;
   struct Key {
     i64 n;
     Thresholds thresholds;
@@ -291,167 +238,9 @@ class Runner final : public CardRunner {
     bool operator==(const Key&) const = default;
   };
 
-  Tensor input(i64 count) { return arena_.slice(0, layout_.offsets[0], count); }
-  T* at(int buffer, const Moved* moved) {
-    if (buffer < 0) return nullptr;
-    if (moved && moved->buffer == buffer) return moved->to;
-    return arena_.data<T>() + layout_.offsets[size_t(buffer)];
-  }
-  const float* weight(int index) {
-    return index < 0 ? nullptr : std::as_const(weights_[size_t(index)]).template data<float>();
-  }
-
-  static i64 bytes_of(const std::vector<Tensor>& tensors) {
-    i64 bytes = 0;
-    for (const Tensor& t : tensors) bytes += t.count() * dtype_size(t.dtype());
-    return bytes;
-  }
-
-  // Every launch of a list of steps: f(its steps, run()).
-  template <class F>
-  void each_launch(Exec& exec, const std::vector<Step>& steps, const std::vector<PlanPart>& parts, i64 n,
-                   const Moved* moved, F&& f) {
-    for (const PlanPart& part : parts) {
-      const std::span<const Step> all = std::span(steps).subspan(part.first, part.end - part.first);
-      if (part.block && mbconv_fits<T>(exec, part.block->dims(n))) {
-        f(all, [&] { run_block(exec, *part.block, n, moved); });
-        continue;
-      }
-      const bool scales = part.block && part.block->gate;
-      for (const Step& s : all.first(all.size() - (scales ? 2 : 0)))
-        f(std::span(&s, 1), [&] { std::visit(Run{*this, exec, s, moved}, at_batch(s.dims, n)); });
-      if (scales) f(all.last(2), [&] { run_scaled_project(exec, *part.block, n, moved); });
-    }
-  }
-  void run_parts(Exec& exec, const std::vector<Step>& steps, const std::vector<PlanPart>& parts, i64 n,
-                 const Moved* moved) {
-    each_launch(exec, steps, parts, n, moved, [](std::span<const Step>, auto&& run) { run(); });
-  }
-  // Of stages 0..last, nobody leaving.
-  template <class F>
-  void each_launch(Exec& exec, i64 last_stage, i64 n, F&& f) {
-    for (size_t s = 0; s <= size_t(last_stage); ++s) {
-      each_launch(exec, plan_->stages[s].body, parts_[s].body, n, nullptr, f);
-      each_launch(exec, plan_->stages[s].head, parts_[s].head, n, nullptr, f);
-    }
-  }
-
-  MBConvLayer layer(const Step* s) {
-    return s ? MBConvLayer{weight(s->w), weight(s->bias), s->act} : MBConvLayer{};
-  }
-  void run_scaled_project(Exec& exec, const BlockSteps& b, i64 n, const Moved* moved) {
-    const auto& d = std::get<Conv2dDims>(b.project->dims);
-    scaled_project(exec, ScaledProjectCallT<T>{.n = n,
-                                               .hw = d.h * d.w,
-                                               .mid = d.c_in,
-                                               .c_out = d.c_out,
-                                               .x = at(b.depthwise->y, moved),
-                                               .gate = at(b.gate->y, moved),
-                                               .project = layer(b.project),
-                                               .residual = at(b.project->z, moved),
-                                               .y = at(b.project->y, moved)});
-  }
-  void run_block(Exec& exec, const BlockSteps& b, i64 n, const Moved* moved) {
-    const MBConvDims d = b.dims(n);
-    const Extent out = depthwise_out(depthwise_of(d));
-    mbconv(exec, MBConvCallT<T>{.dims = d,
-                                .out_h = out.h,
-                                .out_w = out.w,
-                                .x = at(b.x, moved),
-                                .expand = layer(b.expand),
-                                .depthwise = layer(b.depthwise),
-                                .reduce = layer(b.reduce),
-                                .gate = layer(b.gate),
-                                .project = layer(b.project),
-                                .residual = at(b.project->z, moved),
-                                .y = at(b.project->y, moved)});
-  }
-
-  struct Run {
-    Runner& self;
-    Exec& exec;
-    const Step& s;
-    const Moved* moved;
-    const T* x() const { return self.at(s.x, moved); }
-    const T* z() const { return self.at(s.z, moved); }
-    T* y() const { return self.at(s.y, moved); }
-    WeightViewT<float> view(i64 kernel, i64 c_in) const {
-      return {self.weight(s.w), kernel * kernel * c_in, kernel * c_in, c_in};
-    }
-
-    void operator()(const Conv2dDims& d) const {
-      const Extent out = conv2d_out(d);
-      conv2d(exec, Conv2dCallT<T>{.dims = d,
-                                  .out_h = out.h,
-                                  .out_w = out.w,
-                                  .x = x(),
-                                  .w = view(d.kernel, d.c_in / d.groups),
-                                  .bias = self.weight(s.bias),
-                                  .residual = z(),
-                                  .act = s.act,
-                                  .y = y()});
-    }
-    void operator()(const DepthwiseDims& d) const {
-      const Extent out = depthwise_out(d);
-      depthwise(exec, DepthwiseCallT<T>{.dims = d,
-                                        .out_h = out.h,
-                                        .out_w = out.w,
-                                        .x = x(),
-                                        .w = view(d.kernel, 1),
-                                        .bias = self.weight(s.bias),
-                                        .act = s.act,
-                                        .y = y()});
-    }
-    void operator()(const GemmDims& d) const {
-      gemm(exec, GemmCallT<T>{.dims = d,
-                              .a = x(),
-                              .a_row = d.k,
-                              .a_k = 1,
-                              .b = self.weight(s.w),
-                              .b_col = d.k,
-                              .b_k = 1,
-                              .bias = self.weight(s.bias),
-                              .residual = z(),
-                              .act = s.act,
-                              .c = y(),
-                              .c_row = d.n});
-    }
-    void operator()(const PoolDims& d) const {
-      const Extent out = pool_out(d);
-      pool(exec, PoolCallT<T>{.dims = d, .out_h = out.h, .out_w = out.w, .x = x(), .y = y()});
-    }
-    void operator()(const GlobalPoolDims& d) const {
-      global_avg_pool(exec, GlobalAvgPoolCallT<T>{.dims = d, .x = x(), .y = y()});
-    }
-    void operator()(const NormDims& d) const {
-      norm(exec, NormCallT<T>{.dims = d,
-                              .x = x(),
-                              .mean = self.weight(s.mean),
-                              .var = self.weight(s.var),
-                              .gamma = self.weight(s.gamma),
-                              .beta = self.weight(s.beta),
-                              .eps = s.eps,
-                              .act = s.act,
-                              .y = y()});
-    }
-    void operator()(const ActDims& d) const { activate(exec, ActCallT<T>{.dims = d, .x = x(), .y = y()}); }
-    void operator()(const BinaryDims& d) const {
-      binary(exec, BinaryCallT<T>{.dims = d, .x = x(), .z = z(), .y = y()});
-    }
-    void operator()(const ResizeDims& d) const {
-      resize(exec, ResizeCallT<T>{.dims = d, .x = x(), .y = y()});
-    }
-    void operator()(const SoftmaxDims& d) const {
-      softmax(exec, SoftmaxCallT<T>{.dims = d, .x = x(), .y = y()});
-    }
-  };
-
-  std::shared_ptr<const Plan> plan_;
-  i64 max_batch_;
-  std::vector<StageParts> parts_;
-  ArenaLayout layout_;
-  std::vector<Tensor> weights_;
-  Tensor arena_, staged_, moved_;
+  CardPlan<T> card_;
+  const Plan* plan_;
+  Tensor staged_, moved_;
   Tensor predicted_, confidence_, exit_, row_, sample_[2], counts_;
   Tensor said_, agreeing_, doubt_, log_sum_;  // what samples carry from exit to exit
   std::vector<i32> answers_;
