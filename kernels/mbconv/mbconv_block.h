@@ -51,7 +51,7 @@ class MBConvBlock {
   // hidden = act(x w + bias), zeros around the image.
   __device__ void expand() const {
     using Warp = Fragments<Math, 1, 2>;
-    const WeightPiece& p = task_.pieces[0];
+    const WeightPiece& p = task_.pieces[kOfExpand];
     for (int tile = t_ / 32; tile < (pixels_ + 15) / 16 * 2; tile += kBlockWarps) {
       const int p0 = tile / 2 * 16, n0 = tile % 2 * 16;
       typename Warp::Sums sums;
@@ -127,7 +127,7 @@ class MBConvBlock {
       mean[t_] = operand(T(sum * (1.0f / float(outs_))));
     }
     __syncthreads();
-    const WeightPiece& p = task_.pieces[2];
+    const WeightPiece& p = task_.pieces[kOfReduce];
     float* const to = task_.squeezed + (sample_ * task_.slices + blockIdx.x) * d_.reduced;
     for (int n0 = t_ / 32 * 8; n0 < int(d_.reduced); n0 += kBlockWarps * 8) {
       typename Warp::Sums sums;
@@ -143,7 +143,7 @@ class MBConvBlock {
   // out := out * gate(act(the sum of all slices' parts)), as an operand.
   __device__ void excite() const {
     using Warp = Fragments<Math, 1, 1>;
-    const WeightPiece& p = task_.pieces[3];
+    const WeightPiece& p = task_.pieces[kOfGate];
     const int reduced = int(d_.reduced), columns = (reduced + kChunk - 1) / kChunk * kChunk;
     // Behind the biases: the reduced values as a row of operands, then the parts of their chunks.
     const float* const bias = small_ + SmallRooms::kReduceBias;
@@ -192,7 +192,7 @@ class MBConvBlock {
   // This slice's part of the results.
   __device__ void project() const {
     using Warp = Fragments<Math, 1, 1>;
-    const WeightPiece& p = task_.pieces[1];
+    const WeightPiece& p = task_.pieces[kOfProject];
     const int columns = p.rooms / 8;
     float* const to = parts_of_slice(blockIdx.x);
     for (int i = t_ / 32; i < (outs_ + 15) / 16 * columns; i += kBlockWarps) {

@@ -72,7 +72,7 @@ MBConvTask<T> task_of(const Gpu& gpu, const MBConvCallT<T>& call) {
 
   constexpr i64 kSliceRow = kSlice + kBankPad<T>;
   i64 elements = 0;
-  const auto piece = [&](int i, const MBConvLayer& layer, bool rows_are_hidden, i64 others) {
+  const auto piece = [&](Piece i, const MBConvLayer& layer, bool rows_are_hidden, i64 others) {
     WeightPiece& p = task.pieces[i];
     p = {.from = layer.w,
          .row_step = rows_are_hidden ? others : d.mid,
@@ -85,9 +85,9 @@ MBConvTask<T> task_of(const Gpu& gpu, const MBConvCallT<T>& call) {
          .groups = Divisor((rows_are_hidden ? in_chunks(others) : i64{kSlice}) / kLanes)};
     elements += i64(p.rooms) * p.to_row;
   };
-  if (d.expands) piece(0, call.expand, true, d.c_in);
-  piece(1, call.project, false, d.c_out);
-  if (d.reduced) piece(2, call.reduce, false, d.reduced), piece(3, call.gate, true, d.reduced);
+  if (d.expands) piece(kOfExpand, call.expand, true, d.c_in);
+  piece(kOfProject, call.project, false, d.c_out);
+  if (d.reduced) piece(kOfReduce, call.reduce, false, d.reduced), piece(kOfGate, call.gate, true, d.reduced);
 
   i64 bytes = elements * i64(sizeof(T));
   const auto room = [&](i64 count, std::size_t size) {

@@ -24,6 +24,9 @@ struct WeightPiece {
   __host__ __device__ int items() const { return rooms * groups.value(); }
 };
 
+// Whose weights a piece is.
+enum Piece { kOfExpand, kOfProject, kOfReduce, kOfGate, kPieces };
+
 // Shared memory, in bytes from its beginning.
 struct MBConvRooms {
   int x, hidden, out, taps, small, total;
@@ -41,7 +44,7 @@ template <class T>
 struct MBConvTask {
   MBConvCallT<T> call;
   MBConvRooms rooms;
-  WeightPiece pieces[4];  // expand, project, reduce, gate; those that are not there have no items
+  WeightPiece pieces[kPieces];  // those that are not there have no items
   i64 slices;
   int strip_rows;     // outputs
   int tile_h, x_row;  // rows of a strip's hidden input; elements between pixels of x in shared memory
